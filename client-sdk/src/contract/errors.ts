@@ -1,0 +1,193 @@
+/** What an error code means: the cause in words, what to do next, and whether the same call may succeed later unchanged. */
+export interface ErrorInfo {
+  readonly cause: string
+  readonly action: string
+  readonly retryable: boolean
+}
+
+const again = (cause: string, action: string): ErrorInfo => ({ cause, action, retryable: true })
+const final = (cause: string, action: string): ErrorInfo => ({ cause, action, retryable: false })
+
+/**
+ * Every code that crosses the socket, ends a command or is thrown by the SDK. Codes are stable within a major version; the words are not.
+ */
+export const ERRORS = {
+  // the call
+  INTERNAL: final(
+    'The daemon failed in a way that it does not know.',
+    'Look into its log; if it happens again, report it with the log.'
+  ),
+  PARSE_ERROR: final(
+    'The request is not one well-formed message.',
+    'Send one JSON-RPC 2.0 object, with no duplicate keys.'
+  ),
+  INVALID_REQUEST: final(
+    'The request is not a JSON-RPC 2.0 call.',
+    'Send "jsonrpc": "2.0", an "id" that is text or an integer, and a "method".'
+  ),
+  METHOD_NOT_FOUND: final('There is no such method.', "Check its name, and the daemon's version with `parley status`."),
+  INVALID_PARAMS: final(
+    'A parameter is missing, unknown or out of range.',
+    'Correct the parameter that the message names.'
+  ),
+  HELLO_REQUIRED: final('A WebSocket must start with node.hello.', 'Call node.hello first.'),
+  NOT_SUPPORTED: final(
+    'This version of the daemon cannot do that.',
+    'See what the message says; messages are sent with durable: false in this version.'
+  ),
+  VERSION_MISMATCH: final(
+    'The two sides have no version, or lack a required feature, in common.',
+    'Bring both to the same release.'
+  ),
+  TOO_MANY_CALLS: again(
+    'Too many calls, or too many bytes of calls, are unanswered on this connection.',
+    'Wait for answers before calling again.'
+  ),
+  TOO_LARGE: final(
+    'The message or request is over the size limit.',
+    'Send at most 1 MiB in one message; split what is larger.'
+  ),
+  TIMED_OUT: again('The time given for the call is over.', 'Try again, or give it more time.'),
+  SHUTTING_DOWN: again('The daemon is stopping.', 'Try again when it is up.'),
+  STOPPED: again('What was asked has stopped.', 'Try again.'),
+  MAILBOX_FULL: again('The part of the daemon that was asked has too much waiting.', 'Try again in a moment.'),
+  FORBIDDEN: final(
+    'The request came from where it must not come from.',
+    'Send no Origin header, and Host parley or localhost.'
+  ),
+
+  // reaching the daemon
+  DAEMON_UNREACHABLE: again(
+    'No daemon answers on the socket.',
+    'Start one with `parley up`, or name its socket with --socket or --home.'
+  ),
+  CLOSED: final('This client was closed.', 'Connect again.'),
+
+  // contacts
+  NO_SUCH_PEER: final(
+    'No contact has that name, ID or contact ID.',
+    'See `parley peer ls`; add one with `parley peer add CARD`.'
+  ),
+  AMBIGUOUS_PEER: final('More than one contact starts like that.', 'Use more of the name; the candidates are listed.'),
+  CONTACT_EXISTS: final(
+    'Another contact already has that key, node ID or ID.',
+    'Remove that contact first if it is to be replaced.'
+  ),
+  SELF: final('The card is your own.', 'Ask the other side for its card: `parley card` there.'),
+  CARD_INVALID: final(
+    'The card is damaged, or its signatures do not hold.',
+    'Ask for it again and paste the whole line.'
+  ),
+  CARD_CONFLICT: final(
+    'Two different cards carry the same serial.',
+    'Ask the peer which one is right, by another way.'
+  ),
+  CARD_OUTDATED: final('A newer card of this contact is already known.', 'Nothing needs to be done.'),
+  NAME_TAKEN: final('Another contact has that name.', 'Choose another name.'),
+  NAME_INVALID: final('Names are 1 to 64 bytes of printable text.', 'Choose another name.'),
+  ADDRESS_INVALID: final('An address is not a TCP multiaddr.', 'Write it like /ip4/192.0.2.7/tcp/7390.'),
+  TOO_MANY_CONTACTS: final('The limit of contacts is reached.', 'Remove contacts, or raise limits.contactCountMax.'),
+
+  // sending
+  BLOCKED: final('The contact is blocked here.', 'Unblock it with `parley peer block NAME --off`.'),
+  UNTRUSTED: final(
+    'The policy asks for more trust than this contact has.',
+    'Verify the contact, or set trust.require = "known".'
+  ),
+  PEER_OFFLINE: again(
+    'The peer cannot be reached now.',
+    'Check that its daemon runs and that its addresses are right: `parley peer show NAME`.'
+  ),
+  NOT_ACCEPTED: again(
+    'The peer is reachable but hung up: it has probably not added your card, or has blocked you.',
+    'Give it your card: `parley card`.'
+  ),
+  CHANNEL_LIMIT: final(
+    'Too many channels are open with that contact.',
+    'Use fewer channel names; at most 1,024 are open at a time.'
+  ),
+  QUEUE_FULL: again('Too much is waiting for that contact.', 'Wait until some of it is sent.'),
+
+  // receiving
+  CONSUMER_BUSY: final(
+    'Another subscription reads as this consumer.',
+    'Take it over with takeover: true, or read under another consumer name.'
+  ),
+  CONSUMER_MISMATCH: final('The consumer exists with another filter.', 'Use its filter, or another consumer name.'),
+  NO_SUCH_CONSUMER: final('There is no such consumer.', 'Subscribe or fetch under that name first.'),
+  NO_SUCH_SUBSCRIPTION: final('There is no such subscription on this connection.', 'Subscribe again.'),
+  TAKEN_OVER: final(
+    'Another subscription took this consumer over.',
+    'Subscribe again with takeover: true if this one should have it.'
+  ),
+  CURSOR_GONE: final(
+    'What comes after that cursor is no longer kept.',
+    'Read the state again and go on from "now" or "start".'
+  ),
+
+  // starting
+  CONFIG_NOT_FOUND: final('The named configuration file is not there.', 'Check the path.'),
+  CONFIG_INVALID: final(
+    'The configuration has an error.',
+    'Mend the setting that the message names; `parley config check` tells whether it is right.'
+  ),
+  NOT_INITIALIZED: final('This home has no identity yet.', 'Run `parley init`, or `parley up`, which makes one.'),
+  ALREADY_INITIALIZED: final('This home has an identity already.', 'Use it, or choose another home.'),
+  ALREADY_RUNNING: final('A daemon already serves this home.', 'Use it: `parley status`.'),
+  KEYRING_INVALID: final(
+    'The keyring file is damaged or of an unknown version.',
+    'Restore it from a backup; without it this identity is lost.'
+  ),
+  KEYRING_MODE: final('Others may read the keyring file.', 'Run the command that the message names.'),
+  STORE_LOCKED: final('Another process has the store open.', 'Stop that process.'),
+  STORE_UNAVAILABLE: again(
+    'The store cannot be written.',
+    'Look at the disk: space, mode, errors. The daemon goes on by itself.'
+  ),
+  STORE_NEWER: final('The store was written by a newer version.', 'Run that version or a newer one.'),
+  RECORD_DAMAGED: final('A record of the store does not decode.', 'Restore the state directory from a backup.'),
+  SOCKET_PATH_TOO_LONG: final(
+    'The path of the socket is too long for this system.',
+    'Choose a shorter home, or a path with --socket.'
+  ),
+  SOCKET_FAILED: final('The local socket cannot be made.', 'Check the directory that the message names.'),
+  ADDRESS_IN_USE: final('The listen address is taken.', 'Choose another with --listen.'),
+  LISTEN_FAILED: final('The daemon cannot listen on that address.', 'Check network.listen.'),
+
+  // between daemons
+  DIAL_FAILED: again(
+    'Nothing usable answered at the address.',
+    "Check that the peer's daemon runs and that the address is right."
+  ),
+  WRONG_NODE: again('Another node answers at that address.', 'Ask the peer for a new card.'),
+  FRAME_TOO_LARGE: final('A frame was longer than allowed.', 'Nothing: the stream was closed.'),
+
+  // test networks
+  NO_SUCH_TESTNET: final('No test network runs there.', 'Start one with `parley testnet up -n 3`.'),
+  NO_SUCH_NODE: final('The test network has no such node.', 'See `parley testnet ls`.'),
+  TESTNET_EXISTS: final(
+    'A test network already runs there.',
+    'Stop it with `parley testnet down`, or name another directory with --dir.'
+  ),
+  USAGE: final('The command line is wrong.', 'See --help.')
+} as const satisfies Record<string, ErrorInfo>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** JSON-RPC's own numbers; every other error has -32000. Ours is `error.data.code`. */
+export const JSON_RPC_NUMBERS: { readonly [code in ErrorCode]?: number } = {
+  PARSE_ERROR: -32700,
+  INVALID_REQUEST: -32600,
+  METHOD_NOT_FOUND: -32601,
+  INVALID_PARAMS: -32602,
+  INTERNAL: -32603
+}
+export const JSON_RPC_OTHER = -32000
+
+/** The `data` of a JSON-RPC error. Members beside these are the code's own, such as `candidates` or `freeBytes`. */
+export interface ErrorData {
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly action: string
+  readonly [member: string]: unknown
+}

@@ -1,0 +1,20 @@
+export { ERRORS, type ErrorCode, type ErrorData, type ErrorInfo, JSON_RPC_NUMBERS, JSON_RPC_OTHER } from './errors.ts'
+export type { EventBody, EventKind, NodeEvent } from './events.ts'
+export type { MethodName, Methods, NotificationName, Notifications, Params, Result } from './methods.ts'
+export type {
+  From,
+  Health,
+  HealthComponent,
+  IdentityInfo,
+  IdRange,
+  Limits,
+  MessageFilter,
+  MessageRun,
+  NodeStatus,
+  PeerInfo,
+  PeerSessionInfo,
+  RefusedInfo,
+  SessionState,
+  Trust
+} from './types.ts'
+export { API_MAJOR, API_MINOR, RPC_PATH, SOCKET_HOST, SUBPROTOCOL_CBOR, SUBPROTOCOL_JSON } from './version.ts'

@@ -1,0 +1,137 @@
+import type { NodeEvent } from './events.ts'
+import type {
+  From,
+  Health,
+  IdentityInfo,
+  IdRange,
+  Limits,
+  MessageFilter,
+  MessageRun,
+  NodeStatus,
+  PeerInfo
+} from './types.ts'
+
+type Empty = Readonly<Record<string, never>>
+
+/**
+ * Every method of the socket: its parameters and its result. In JSON, bytes are base64 text; in CBOR, byte strings.
+ * `peer` is a local name, an ID, a contact ID, or a unique prefix of one.
+ */
+export interface Methods {
+  /** First on a WebSocket. `clientId` is that of an earlier connection of the same program, to go on as the same client. */
+  'node.hello': {
+    params: {
+      readonly client: { readonly name: string; readonly version: string }
+      readonly apiMajor: number
+      readonly apiMinor: number
+      /** Features without which this client cannot work. */
+      readonly requires?: readonly string[]
+      readonly clientId?: string
+    }
+    result: {
+      readonly clientId: string
+      readonly id: string
+      readonly version: string
+      readonly apiMajor: number
+      readonly apiMinor: number
+      readonly features: readonly string[]
+      readonly limits: Limits
+      /** New at each start of the daemon. */
+      readonly bootId: string
+      /** Names the inbox whose indexes `from: {after}` means; a new one starts again at 1. */
+      readonly inbox: string
+    }
+  }
+  'node.status': { params: Empty; result: NodeStatus }
+  'node.health': { params: Empty; result: Health }
+  'node.shutdown': { params: Empty; result: Empty }
+
+  'identity.show': { params: Empty; result: IdentityInfo }
+  'identity.card': { params: Empty; result: { readonly card: string } }
+
+  'peers.list': { params: Empty; result: { readonly peers: readonly PeerInfo[] } }
+  'peers.get': { params: { readonly peer: string }; result: PeerInfo }
+  /** A newer card of a contact updates it; `added` tells which it was. */
+  'peers.add': {
+    params: { readonly card: string; readonly name?: string }
+    result: { readonly peer: PeerInfo; readonly added: boolean }
+  }
+  /** Sets the local override of the contact's addresses; null goes back to those of its card. */
+  'peers.update': { params: { readonly peer: string; readonly addresses: readonly string[] | null }; result: PeerInfo }
+  'peers.remove': { params: { readonly peer: string }; result: Empty }
+  'peers.rename': { params: { readonly peer: string; readonly name: string }; result: PeerInfo }
+  'peers.block': { params: { readonly peer: string; readonly blocked?: boolean }; result: PeerInfo }
+
+  /**
+   * Sends consecutive messages to one channel of one contact. `durable` is true unless said; until durable lanes are there that is `NOT_SUPPORTED`.
+   * Not durable: resolves when the whole run is on the stream. When some of it was sent before it failed, the error's data has `sent`, a count.
+   */
+  'messages.send': {
+    params: {
+      readonly peer: string
+      readonly channel?: string
+      readonly bodies: readonly Uint8Array[]
+      readonly durable?: boolean
+      /** How long to wait for the peer's app, 10,000 unless said. */
+      readonly timeoutMs?: number
+    }
+    result: { readonly ids: readonly IdRange[] }
+  }
+  /** `consumer: null` is a look: no cursor, no ack. `credit` is what may be pushed before `messages.credit` adds more. */
+  'messages.subscribe': {
+    params: {
+      readonly consumer: string | null
+      readonly filter?: MessageFilter
+      readonly from?: From
+      readonly takeover?: boolean
+      readonly credit: { readonly messages: number; readonly bytes: number }
+    }
+    result: { readonly subscription: string; readonly next: number }
+  }
+  'messages.unsubscribe': { params: { readonly subscription: string }; result: Empty }
+  /** Adds to what may be pushed. */
+  'messages.credit': {
+    params: { readonly subscription: string; readonly messages: number; readonly bytes: number }
+    result: Empty
+  }
+  /** Acknowledges everything up to and including `index` for a consumer. */
+  'messages.ack': { params: { readonly consumer: string; readonly index: number }; result: Empty }
+  /** Pulls runs; waits up to `waitMs` for the first. With a consumer, what was fetched is not given again unless it is fetched anew from the cursor. */
+  'messages.fetch': {
+    params: {
+      readonly consumer: string | null
+      readonly filter?: MessageFilter
+      readonly from?: From
+      readonly max?: number
+      readonly waitMs?: number
+    }
+    result: { readonly runs: readonly MessageRun[]; readonly next: number }
+  }
+
+  'events.subscribe': {
+    params: { readonly after?: string | 'now' | 'start' }
+    result: { readonly subscription: string; readonly cursor: string }
+  }
+  /** Events after a cursor; waits up to `waitMs` for the first. */
+  'events.fetch': {
+    params: { readonly after?: string | 'now' | 'start'; readonly max?: number; readonly waitMs?: number }
+    result: { readonly events: readonly NodeEvent[]; readonly cursor: string }
+  }
+  'events.unsubscribe': { params: { readonly subscription: string }; result: Empty }
+}
+
+export type MethodName = keyof Methods
+export type Params<M extends MethodName> = Methods[M]['params']
+export type Result<M extends MethodName> = Methods[M]['result']
+
+/** What the daemon sends unasked on a WebSocket, as JSON-RPC notifications. */
+export interface Notifications {
+  'messages.deliver': MessageRun & { readonly subscription: string }
+  /** The subscription is over: taken over, or its consumer or the daemon is going. */
+  'messages.ended': { readonly subscription: string; readonly code: string }
+  'events.event': { readonly subscription: string; readonly events: readonly NodeEvent[] }
+  /** `code` is `CURSOR_GONE` when the client was too slow for the ring. */
+  'events.ended': { readonly subscription: string; readonly code: string }
+}
+
+export type NotificationName = keyof Notifications
