@@ -1,0 +1,191 @@
+import { DaemonError } from '../errors.ts'
+import { OpenQuestions, type Reply } from './ask.ts'
+import type { Clock, Timer } from './clock.ts'
+import { type Letter, Mailbox, type MailboxLimits, type MailKind } from './mailbox.ts'
+
+/** How an actor ended: as it or its owner decided, or by an error that nothing had foreseen. */
+export type Exit =
+  | { readonly type: 'normal'; readonly reason: string }
+  | { readonly type: 'crashed'; readonly error: unknown }
+
+/** What an actor does; made anew at every start, so that a restart begins with clean state. */
+export interface Behaviour<Message> {
+  /** Handles one message. Synchronous: longer work is started here and reports by a message (`Actor.pipe`). */
+  receive(message: Message): void
+  /** Releases what the actor holds: once, after its children have ended. `exited` and a restart wait for it. */
+  stopped?(exit: Exit): void | Promise<void>
+}
+
+/** Makes an actor's behaviour, on the stack of whoever creates the actor. What it throws is a crash. */
+export type Start<Message> = (self: Actor<Message>) => Behaviour<Message>
+
+/** An actor as others see it. For a supervised child it stays the same over restarts. */
+export interface ActorRef<in Message> {
+  readonly name: string
+  /** Resolves, and never rejects, when the actor has ended for good. */
+  readonly exited: Promise<Exit>
+  /** False, and not taken, when the actor is not running or full of data; full of control mail, a bug, crashes it. */
+  tell(message: Message, kind?: MailKind): boolean
+  /** Sends data that asks for a reply. @throws {DaemonError} `MAILBOX_FULL`, `TIMED_OUT`, or `STOPPED` before a reply */
+  ask<T>(deadlineMs: number, makeMessage: (reply: Reply<T>) => Message): Promise<T>
+  /** Ends the actor after the message in hand; waiting mail is dropped. Only the first reason counts. */
+  stop(reason: string): void
+}
+
+/** Thrown by `receive` for a message that its state does not allow. Names types, never content. */
+export class UnexpectedMessageError extends Error {
+  override readonly name = 'UnexpectedMessageError'
+  constructor(messageType: string, state: string) {
+    super(`${messageType} is not valid in state ${state}`)
+  }
+}
+
+/** Messages handled before other actors have a turn. */
+const BURST_COUNT = 64
+
+/**
+ * Handles one message at a time, in order of arrival, never on the stack of the teller: a microtask does it, in the same
+ * turn, before any I/O, timer or `Clock.endOfTurn` callback. The microtask queue is the run queue: it costs no timer, and an
+ * actor with much mail goes to its end after `BURST_COUNT` messages, so that others are not kept waiting.
+ */
+export class Actor<Message> implements ActorRef<Message> {
+  readonly name: string
+  readonly clock: Clock
+  readonly #exited = Promise.withResolvers<Exit>()
+  readonly exited: Promise<Exit> = this.#exited.promise
+  readonly #mailbox: Mailbox<Message>
+  readonly #questions = new OpenQuestions()
+  readonly #timers = new Set<Timer>()
+  readonly #children = new Set<Pick<ActorRef<never>, 'stop' | 'exited'>>()
+  #behaviour: Behaviour<Message> | undefined
+  #exit: Exit | undefined
+  #isBusy = false
+  #isScheduled = false
+  #isEnding = false
+
+  constructor(options: MailboxLimits & { readonly name: string }, clock: Clock, start: Start<Message>) {
+    this.name = options.name
+    this.clock = clock
+    this.#mailbox = new Mailbox(options)
+    this.run(() => {
+      this.#behaviour = start(this)
+    })
+  }
+
+  tell(message: Message, kind: MailKind = 'data'): boolean {
+    return this.#post(message, kind) !== undefined
+  }
+
+  ask<T>(deadlineMs: number, makeMessage: (reply: Reply<T>) => Message): Promise<T> {
+    if (this.#exit !== undefined) return Promise.reject(new DaemonError('STOPPED', `${this.name} has stopped`))
+    const { answer, reply } = this.#questions.open<T>(this.name, this.clock, deadlineMs)
+    if (!this.tell(makeMessage(reply))) reply.reject(new DaemonError('MAILBOX_FULL', `${this.name} has no room`))
+    return answer
+  }
+
+  stop(reason: string): void {
+    this.#exit ??= { type: 'normal', reason }
+    this.#endIfIdle()
+  }
+
+  /** Ends the actor as crashed, even if it had just decided to stop. */
+  crash(error: unknown): void {
+    if (!this.#isEnding) this.#exit = { type: 'crashed', error }
+    this.#endIfIdle()
+  }
+
+  /** Tells this actor `message`, as control mail, after `delayMs`. Once cancelled it does not arrive, even if it already waits. */
+  after(delayMs: number, message: Message): Timer {
+    let letter: Letter<Message> | undefined
+    const cancel = () => {
+      clockTimer.cancel()
+      this.#timers.delete(timer)
+      if (letter !== undefined) letter.isLive = false
+    }
+    const timer = { cancel }
+    const clockTimer = this.clock.timer(delayMs, () => {
+      this.#timers.delete(timer)
+      letter = this.#post(message, 'control')
+    })
+    this.#timers.add(timer)
+    return timer
+  }
+
+  /** Tells this actor the outcome of work that it started, as control mail. */
+  pipe<T>(work: Promise<T>, done: (value: T) => Message, failed: (error: unknown) => Message): void {
+    const told = work.then(done, failed).then(message => this.tell(message, 'control'))
+    told.catch(error => this.crash(error))
+  }
+
+  /** Runs code as a part of this actor: what it throws is this actor's crash. Not run once the end is decided. */
+  run(code: () => void): void {
+    if (this.#exit !== undefined) return
+    const wasBusy = this.#isBusy
+    this.#isBusy = true
+    try {
+      code()
+    } catch (error) {
+      this.crash(error)
+    }
+    this.#isBusy = wasBusy
+    this.#endIfIdle()
+  }
+
+  /** Makes `child` end before this actor does, the last linked first. Returns what undoes it. */
+  link(child: Pick<ActorRef<never>, 'stop' | 'exited'>): () => void {
+    if (this.#isEnding) throw new DaemonError('STOPPED', `${this.name} has stopped`)
+    this.#children.add(child)
+    return () => this.#children.delete(child)
+  }
+
+  #post(message: Message, kind: MailKind): Letter<Message> | undefined {
+    if (this.#exit !== undefined) return undefined
+    const letter = this.#mailbox.put(message, kind)
+    if (letter === undefined && kind === 'control') {
+      this.crash(new DaemonError('MAILBOX_FULL', `${this.name} has no room for control mail`))
+    } else if (letter !== undefined && !this.#isScheduled) this.#schedule()
+    return letter
+  }
+
+  #schedule(): void {
+    this.#isScheduled = true
+    queueMicrotask(() => this.#drain())
+  }
+
+  #drain(): void {
+    for (let count = 0; count < BURST_COUNT; count++) {
+      const letter = this.#mailbox.take()
+      if (letter === undefined) {
+        this.#isScheduled = false
+        return
+      }
+      if (letter.isLive) this.run(() => this.#receive(letter.message))
+    }
+    this.#schedule()
+  }
+
+  #receive(message: Message): void {
+    const result: unknown = this.#behaviour?.receive(message)
+    if (result instanceof Promise) throw new TypeError(`${this.name}: receive must not await`)
+  }
+
+  #endIfIdle(): void {
+    const exit = this.#exit
+    if (exit === undefined || this.#isBusy || this.#isEnding) return
+    this.#isEnding = true
+    for (const timer of this.#timers) timer.cancel()
+    const cause = exit.type === 'crashed' ? { cause: exit.error } : {}
+    this.#questions.failAll(new DaemonError('STOPPED', `${this.name} has stopped`, cause))
+    const release = Promise.resolve().then(() => this.#release(exit))
+    release.then(this.#exited.resolve, error => this.#exited.resolve({ type: 'crashed', error }))
+  }
+
+  async #release(exit: Exit): Promise<Exit> {
+    for (const child of [...this.#children].reverse()) {
+      child.stop(`${this.name} stopped`)
+      await child.exited
+    }
+    await this.#behaviour?.stopped?.(exit)
+    return exit
+  }
+}
