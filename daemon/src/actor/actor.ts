@@ -1,7 +1,7 @@
 import { DaemonError } from '../errors.ts'
 import { OpenQuestions, type Reply } from './ask.ts'
 import type { Clock, Timer } from './clock.ts'
-import { type Letter, Mailbox, type MailboxLimits, type MailKind } from './mailbox.ts'
+import { type Letter, Mailbox, type MailboxLimits } from './mailbox.ts'
 
 /** How an actor ended: as it or its owner decided, or by an error that nothing had foreseen. */
 export type Exit =
@@ -25,7 +25,7 @@ export interface ActorRef<in Message> {
   /** Resolves, and never rejects, when the actor has ended for good. */
   readonly exited: Promise<Exit>
   /** False, and not taken, when the actor is not running or full of data; full of control mail, a bug, crashes it. */
-  tell(message: Message, kind?: MailKind): boolean
+  tell(message: Message, kind?: 'data' | 'control'): boolean
   /** Sends data that asks for a reply. @throws {DaemonError} `MAILBOX_FULL`, `TIMED_OUT`, or `STOPPED` before a reply */
   ask<T>(deadlineMs: number, makeMessage: (reply: Reply<T>) => Message): Promise<T>
   /** Ends the actor after the message in hand; waiting mail is dropped. Only the first reason counts. */
@@ -34,19 +34,17 @@ export interface ActorRef<in Message> {
 
 /** Thrown by `receive` for a message that its state does not allow. Names types, never content. */
 export class UnexpectedMessageError extends Error {
-  override readonly name = 'UnexpectedMessageError'
   constructor(messageType: string, state: string) {
     super(`${messageType} is not valid in state ${state}`)
   }
 }
 
-/** Messages handled before other actors have a turn. */
 const BURST_COUNT = 64
 
 /**
- * Handles one message at a time, in order of arrival, never on the stack of the teller: a microtask does it, in the same
- * turn, before any I/O, timer or `Clock.endOfTurn` callback. The microtask queue is the run queue: it costs no timer, and an
- * actor with much mail goes to its end after `BURST_COUNT` messages, so that others are not kept waiting.
+ * Handles one message at a time, in order of arrival, never on the stack of the teller: a microtask does it, in the same turn,
+ * before any I/O, timer or `Clock.endOfTurn` callback. The microtask queue is the run queue: it needs no timer and no state
+ * that actors share, and an actor with much mail goes to its end after `BURST_COUNT` messages, so that others have their turn.
  */
 export class Actor<Message> implements ActorRef<Message> {
   readonly name: string
@@ -72,41 +70,41 @@ export class Actor<Message> implements ActorRef<Message> {
     })
   }
 
-  tell(message: Message, kind: MailKind = 'data'): boolean {
-    return this.#post(message, kind) !== undefined
+  tell(message: Message, kind: 'data' | 'control' = 'data'): boolean {
+    return this.#post({ message, kind, isLive: true })
   }
 
   ask<T>(deadlineMs: number, makeMessage: (reply: Reply<T>) => Message): Promise<T> {
     if (this.#exit !== undefined) return Promise.reject(new DaemonError('STOPPED', `${this.name} has stopped`))
-    const { answer, reply } = this.#questions.open<T>(this.name, this.clock, deadlineMs)
-    if (!this.tell(makeMessage(reply))) reply.reject(new DaemonError('MAILBOX_FULL', `${this.name} has no room`))
-    return answer
+    const question = this.#questions.open<T>(this.name, this.clock, deadlineMs)
+    if (!this.tell(makeMessage(question))) question.reject(new DaemonError('MAILBOX_FULL', `${this.name} has no room`))
+    return question.promise
   }
 
   stop(reason: string): void {
     this.#exit ??= { type: 'normal', reason }
-    this.#endIfIdle()
+    this.#endIfDecided()
   }
 
   /** Ends the actor as crashed, even if it had just decided to stop. */
   crash(error: unknown): void {
-    if (!this.#isEnding) this.#exit = { type: 'crashed', error }
-    this.#endIfIdle()
+    this.#exit = { type: 'crashed', error }
+    this.#endIfDecided()
   }
 
   /** Tells this actor `message`, as control mail, after `delayMs`. Once cancelled it does not arrive, even if it already waits. */
   after(delayMs: number, message: Message): Timer {
-    let letter: Letter<Message> | undefined
-    const cancel = () => {
-      clockTimer.cancel()
-      this.#timers.delete(timer)
-      if (letter !== undefined) letter.isLive = false
-    }
-    const timer = { cancel }
+    const letter: Letter<Message> = { message, kind: 'control', isLive: true }
     const clockTimer = this.clock.timer(delayMs, () => {
       this.#timers.delete(timer)
-      letter = this.#post(message, 'control')
+      this.#post(letter)
     })
+    const cancel = () => {
+      letter.isLive = false
+      clockTimer.cancel()
+      this.#timers.delete(timer)
+    }
+    const timer = { cancel }
     this.#timers.add(timer)
     return timer
   }
@@ -123,12 +121,13 @@ export class Actor<Message> implements ActorRef<Message> {
     const wasBusy = this.#isBusy
     this.#isBusy = true
     try {
-      code()
+      const result: unknown = code()
+      if (result instanceof Promise) throw new TypeError(`${this.name} must not await`)
     } catch (error) {
       this.crash(error)
     }
     this.#isBusy = wasBusy
-    this.#endIfIdle()
+    this.#endIfDecided()
   }
 
   /** Makes `child` end before this actor does, the last linked first. Returns what undoes it. */
@@ -138,49 +137,39 @@ export class Actor<Message> implements ActorRef<Message> {
     return () => this.#children.delete(child)
   }
 
-  #post(message: Message, kind: MailKind): Letter<Message> | undefined {
-    if (this.#exit !== undefined) return undefined
-    const letter = this.#mailbox.put(message, kind)
-    if (letter === undefined && kind === 'control') {
-      this.crash(new DaemonError('MAILBOX_FULL', `${this.name} has no room for control mail`))
-    } else if (letter !== undefined && !this.#isScheduled) this.#schedule()
-    return letter
+  #post(letter: Letter<Message>): boolean {
+    if (this.#exit !== undefined) return false
+    if (this.#mailbox.put(letter)) {
+      if (!this.#isScheduled) queueMicrotask(this.#drain)
+      this.#isScheduled = true
+      return true
+    }
+    if (letter.kind === 'control') this.crash(new DaemonError('MAILBOX_FULL', `${this.name}: no room for control mail`))
+    return false
   }
 
-  #schedule(): void {
-    this.#isScheduled = true
-    queueMicrotask(() => this.#drain())
-  }
-
-  #drain(): void {
+  readonly #drain = (): void => {
     for (let count = 0; count < BURST_COUNT; count++) {
       const letter = this.#mailbox.take()
-      if (letter === undefined) {
-        this.#isScheduled = false
-        return
-      }
-      if (letter.isLive) this.run(() => this.#receive(letter.message))
+      this.#isScheduled = letter !== undefined
+      if (letter === undefined) return
+      if (letter.isLive) this.run(() => this.#behaviour?.receive(letter.message))
     }
-    this.#schedule()
+    queueMicrotask(this.#drain)
   }
 
-  #receive(message: Message): void {
-    const result: unknown = this.#behaviour?.receive(message)
-    if (result instanceof Promise) throw new TypeError(`${this.name}: receive must not await`)
-  }
-
-  #endIfIdle(): void {
+  #endIfDecided(): void {
     const exit = this.#exit
     if (exit === undefined || this.#isBusy || this.#isEnding) return
     this.#isEnding = true
     for (const timer of this.#timers) timer.cancel()
     const cause = exit.type === 'crashed' ? { cause: exit.error } : {}
     this.#questions.failAll(new DaemonError('STOPPED', `${this.name} has stopped`, cause))
-    const release = Promise.resolve().then(() => this.#release(exit))
-    release.then(this.#exited.resolve, error => this.#exited.resolve({ type: 'crashed', error }))
+    this.#release(exit).then(this.#exited.resolve, error => this.#exited.resolve({ type: 'crashed', error }))
   }
 
   async #release(exit: Exit): Promise<Exit> {
+    await undefined // Nothing below may run on the stack of whoever stops the actor.
     for (const child of [...this.#children].reverse()) {
       child.stop(`${this.name} stopped`)
       await child.exited

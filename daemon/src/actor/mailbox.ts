@@ -1,16 +1,14 @@
-/** Data may be refused; control (receipt, credit, timer, outcome) has room that data can never take. */
-export type MailKind = 'data' | 'control'
-
 /** How many messages of each kind may wait. */
 export interface MailboxLimits {
   readonly dataCountMax: number
   readonly controlCountMax: number
 }
 
-/** A waiting message. One whose `isLive` was cleared is thrown away when its turn comes. */
+/** A message on its way. One whose `isLive` was cleared is thrown away when its turn comes. */
 export interface Letter<Message> {
   readonly message: Message
-  readonly kind: MailKind
+  /** Data may be refused; control (receipt, credit, timer, outcome) has room that data can never take. */
+  readonly kind: 'data' | 'control'
   isLive: boolean
 }
 
@@ -24,13 +22,12 @@ export class Mailbox<Message> {
     this.#limits = limits
   }
 
-  /** Appends a letter; undefined, and nothing changed, when there is no room for its kind. */
-  put(message: Message, kind: MailKind): Letter<Message> | undefined {
-    if (this.#counts[kind] >= this.#limits[`${kind}CountMax`]) return undefined
-    const letter = { message, kind, isLive: true }
+  /** Appends a letter; false, and nothing changed, when there is no room for its kind. */
+  put(letter: Letter<Message>): boolean {
+    if (this.#counts[letter.kind] >= this.#limits[`${letter.kind}CountMax`]) return false
+    this.#counts[letter.kind]++
     this.#letters.push(letter)
-    this.#counts[kind]++
-    return letter
+    return true
   }
 
   /** Removes and returns the oldest letter, or undefined when none waits. */

@@ -7,13 +7,12 @@ export type RestartPolicy =
   | { readonly type: 'temporary' }
   | {
       readonly type: 'permanent' | 'transient'
-      /** Restarts within `windowMs`; when one more would be due, the child is exhausted instead. */
+      /** Restarts within `windowMs`; when one more would be due, `whenExhausted` happens instead: a parent's crash, or nothing. */
       readonly restartCountMax: number
       readonly windowMs: number
       /** Wait before the first restart of a window; doubled for each further one up to `backOffMaxMs`. */
       readonly backOffMs: number
       readonly backOffMaxMs: number
-      /** Crash the parent, or leave the child ended. */
       readonly whenExhausted: 'escalate' | 'give-up'
     }
 
@@ -28,11 +27,14 @@ export interface ChildSpec<Message> extends MailboxLimits {
   readonly onExit?: (exit: Exit, consequence: ExitConsequence) => void
 }
 
+/** The part of an actor that supervision needs. */
+type Parent = Pick<Actor<never>, 'name' | 'clock' | 'run' | 'link'>
+
 /**
  * Starts a child of `parent` and restarts it one for one. While it waits for a restart it is not running: mail is not taken.
  * A stop of the child or its parent ends it for good.
  */
-export function supervise<Message>(parent: Actor<never>, spec: ChildSpec<Message>): ActorRef<Message> {
+export function supervise<Message>(parent: Parent, spec: ChildSpec<Message>): ActorRef<Message> {
   const name = `${parent.name}/${spec.name}`
   const { promise: exited, resolve } = Promise.withResolvers<Exit>()
   let restartsAtMs: number[] = []
@@ -46,7 +48,7 @@ export function supervise<Message>(parent: Actor<never>, spec: ChildSpec<Message
     void actor.exited.then(ended)
   }
   const ended = (exit: Exit) => {
-    const consequence = decide(exit)
+    const consequence = consequenceOf(exit)
     if (consequence !== 'restart') {
       unlink()
       resolve(exit)
@@ -56,10 +58,10 @@ export function supervise<Message>(parent: Actor<never>, spec: ChildSpec<Message
       if (consequence === 'escalate') throw new Error(`${name} ended too often`, { cause: exit })
     })
   }
-  const decide = (exit: Exit): ExitConsequence => {
+  const consequenceOf = (exit: Exit): ExitConsequence => {
     const policy = spec.restart
-    if (isStopped || policy.type === 'temporary') return 'end'
-    if (policy.type === 'transient' && exit.type === 'normal') return 'end'
+    if (isStopped || policy.type === 'temporary' || (policy.type === 'transient' && exit.type === 'normal'))
+      return 'end'
     const nowMs = parent.clock.monotonicMs()
     restartsAtMs = restartsAtMs.filter(atMs => nowMs - atMs < policy.windowMs)
     if (restartsAtMs.length >= policy.restartCountMax) return policy.whenExhausted
@@ -67,21 +69,18 @@ export function supervise<Message>(parent: Actor<never>, spec: ChildSpec<Message
     restartsAtMs.push(nowMs)
     return 'restart'
   }
-  const stop = (reason: string) => {
-    isStopped = true
-    actor.stop(reason)
-    if (backOff === undefined) return
-    backOff.cancel()
-    backOff = undefined
-    void Promise.resolve<Exit>({ type: 'normal', reason }).then(ended)
-  }
-
   const child: ActorRef<Message> = {
     name,
     exited,
     tell: (message, kind) => actor.tell(message, kind),
     ask: (deadlineMs, makeMessage) => actor.ask(deadlineMs, makeMessage),
-    stop
+    stop: reason => {
+      isStopped = true
+      actor.stop(reason)
+      if (backOff !== undefined) void Promise.resolve<Exit>({ type: 'normal', reason }).then(ended)
+      backOff?.cancel()
+      backOff = undefined
+    }
   }
   const unlink = parent.link(child)
   start()
