@@ -20,7 +20,10 @@ export default defineConfig({
       project('daemon', ['daemon/test/**/*.test.ts']),
       project('vectors', ['test/vectors/**/*.test.ts']),
       project('interop', ['test/interop/**/*.test.ts'], { testTimeout: 60_000 }),
-      project('integration', ['test/{integration,network,faults,simulation}/**/*.test.ts'], { testTimeout: 60_000, hookTimeout: 60_000 }),
+      project('integration', ['test/{integration,network,faults,simulation}/**/*.test.ts'], {
+        testTimeout: 60_000,
+        hookTimeout: 60_000
+      }),
       project('packaging', ['test/packaging/**/*.test.ts'], { testTimeout: 120_000, hookTimeout: 120_000 })
     ]
   }

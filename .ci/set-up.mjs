@@ -19,15 +19,19 @@ const windows = process.platform === 'win32'
 const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` }
 
 /** Runs one set-up step; what it prints goes to stderr, so that a command's stdout stays its own. */
-function step (title, command, args) {
+function step(title, command, args) {
   process.stderr.write(`${title} …\n`)
   const done = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 2, 2], shell: windows })
   if (done.status === 0) return
-  process.stderr.write(`${title} failed (${command} ${args.join(' ')}): ${done.error?.message ?? `exit ${done.status}`}\n`)
+  process.stderr.write(
+    `${title} failed (${command} ${args.join(' ')}): ${done.error?.message ?? `exit ${done.status}`}\n`
+  )
   process.exit(2)
 }
 
-const lockHash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+const lockHash = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex')
 const installed = existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash
 if (!installed) {
   step('installing the pinned packages', 'npm', ['ci', '--loglevel=error'])

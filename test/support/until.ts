@@ -22,17 +22,24 @@ export async function until<T>(
   options: UntilOptions = {}
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
   const { timeoutMs = 10_000, pauseMs = 25 } = options
-  const deadline = AbortSignal.timeout(timeoutMs)
-  const over = Promise.withResolvers<'over'>()
-  deadline.addEventListener('abort', () => over.resolve('over'), { once: true })
+  const deadline = new AbortController()
+  const over = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => {
+    over.resolve(undefined)
+    deadline.abort()
+  }, timeoutMs)
   let seen: T | undefined
-  for (let lookMs = 1; ; lookMs = Math.min(lookMs * 2, pauseMs)) {
-    const found = await Promise.race([Promise.resolve(probe(deadline)), over.promise])
-    if (found === 'over' && deadline.aborted) break
-    seen = found as T
-    if (seen) return seen as Exclude<T, undefined | null | false | 0 | ''>
-    await pause(lookMs)
-    if (deadline.aborted) break
+  try {
+    for (let lookMs = 1; !deadline.signal.aborted; lookMs = Math.min(lookMs * 2, pauseMs)) {
+      const found = await Promise.race([probe(deadline.signal), over.promise])
+      if (found) return found as Exclude<T, undefined | null | false | 0 | ''>
+      if (deadline.signal.aborted)
+        look.catch(() => {}) // cut off by the deadline, which is told below
+      else seen = found
+      await pause(lookMs)
+    }
+  } finally {
+    clearTimeout(timer)
   }
   throw new Error(`waited ${timeoutMs} ms in vain for ${what}; last seen: ${inWords(seen)}`)
 }
