@@ -1,0 +1,88 @@
+/** Supplies `length` fresh random bytes. The caller owns the result and may overwrite it. */
+export type RandomBytes = (length: number) => Uint8Array
+
+/** Joins byte strings into a new buffer. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const joined = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    joined.set(part, offset)
+    offset += part.length
+  }
+  return joined
+}
+
+/** Encodes text whose characters are all below 0x80. */
+export function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, character => character.charCodeAt(0))
+}
+
+/** Overwrites a buffer with zeros. Best effort: copies made by the runtime are out of reach. */
+export function wipeBytes(bytes: Uint8Array): void {
+  bytes.fill(0)
+}
+
+/** A plain `Uint8Array` over the memory of a `Buffer`, without a copy. */
+export function plainBytes(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+}
+
+/** Reads an unsigned 32-bit big-endian integer. The caller has checked that four bytes are there. */
+export function readU32be(bytes: Uint8Array, offset: number): number {
+  return viewOf(bytes).getUint32(offset)
+}
+
+/** Reads an unsigned 32-bit little-endian integer. The caller has checked that four bytes are there. */
+export function readU32le(bytes: Uint8Array, offset: number): number {
+  return viewOf(bytes).getUint32(offset, true)
+}
+
+/** Writes an unsigned 32-bit big-endian integer. */
+export function writeU32be(bytes: Uint8Array, offset: number, value: number): void {
+  viewOf(bytes).setUint32(offset, value)
+}
+
+/** Writes an unsigned 32-bit little-endian integer. */
+export function writeU32le(bytes: Uint8Array, offset: number, value: number): void {
+  viewOf(bytes).setUint32(offset, value, true)
+}
+
+/** Reads an unsigned 64-bit big-endian integer; beyond 2^53 - 1 the result is `Number.MAX_SAFE_INTEGER`. */
+export function readU64be(bytes: Uint8Array, offset: number): number {
+  const value = readU32be(bytes, offset) * 2 ** 32 + readU32be(bytes, offset + 4)
+  return Math.min(value, Number.MAX_SAFE_INTEGER)
+}
+
+/** Writes a safe non-negative integer as 64 bits big-endian. */
+export function writeU64be(bytes: Uint8Array, offset: number, value: number): void {
+  writeU32be(bytes, offset, Math.floor(value / 2 ** 32))
+  writeU32be(bytes, offset + 4, value % 2 ** 32)
+}
+
+/**
+ * Makes a {@link RandomBytes} that asks its source for `poolBytes` at a time, so that many small
+ * requests cost one call. No byte is handed out twice; a request of more than half the pool goes to the
+ * source directly.
+ *
+ * @param source - the real source, such as `node:crypto` `randomBytes`
+ * @param poolBytes - size of one refill, in bytes
+ */
+export function poolRandomBytes(source: RandomBytes, poolBytes = 4096): RandomBytes {
+  let pool = new Uint8Array(0)
+  let used = 0
+  return length => {
+    if (length * 2 > poolBytes) return source(length)
+    if (used + length > pool.length) {
+      pool = new Uint8Array(source(poolBytes))
+      used = 0
+    }
+    used += length
+    return pool.subarray(used - length, used)
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

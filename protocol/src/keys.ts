@@ -1,0 +1,224 @@
+import type { ECDH, KeyObject } from 'node:crypto'
+import { plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
+import { ProtocolError } from './errors.ts'
+import { CONTAINER_HEADER_BYTES, containerTag, encodeContainer, hasRightChecksum } from './soter/container.ts'
+import { type Curve, curveOfTag, decodePoint, ecdhSecret, importScalar, P256 } from './soter/ecdh.ts'
+import { sha256 } from './soter/hash.ts'
+import { importSigningKey, importVerifyingKey, signEcdsa, verifyEcdsa } from './soter/signature.ts'
+
+/** What a key container claims to be, by its length and the first three characters of its tag alone. */
+export type KeyKind = 'rsa-private' | 'rsa-public' | 'ec-private' | 'ec-public' | 'invalid'
+
+const KIND_OF_PREFIX: ReadonlyMap<string, KeyKind> = new Map([
+  ['RRA', 'rsa-private'],
+  ['URA', 'rsa-public'],
+  ['REC', 'ec-private'],
+  ['UEC', 'ec-public']
+])
+
+/** Whole container lengths in bytes that Themis allows, by tag. */
+const LENGTHS_OF_TAG: ReadonlyMap<string, readonly number[]> = new Map([
+  ['REC2', [45, 44]],
+  ['REC3', [61, 60]],
+  ['REC5', [79, 78]],
+  ['UEC2', [45, 77]],
+  ['UEC3', [61, 109]],
+  ['UEC5', [79, 145]],
+  ['RRA1', [592]],
+  ['RRA2', [1168]],
+  ['RRA4', [2320]],
+  ['RRA8', [4624]],
+  ['URA1', [144]],
+  ['URA2', [272]],
+  ['URA4', [528]],
+  ['URA8', [1040]]
+])
+
+/**
+ * Tells what a key container claims to be, without checking it.
+ *
+ * @see Themis src/themis/secure_keygen.c, themis_get_asym_key_kind
+ */
+export function keyKind(container: Uint8Array): KeyKind {
+  if (container.length < CONTAINER_HEADER_BYTES) return 'invalid'
+  return KIND_OF_PREFIX.get(containerTag(container).slice(0, 3)) ?? 'invalid'
+}
+
+/**
+ * Checks the form of a key container: length, prefix, size field, checksum, and the length that belongs to
+ * its tag. Says nothing of the key material, which {@link decodePublicKey} and {@link decodePrivateKey} check.
+ *
+ * @throws {ProtocolError} `INVALID_KEY`, or `DATA_CORRUPT` for a wrong checksum
+ * @see Themis src/themis/secure_keygen.c, themis_is_valid_asym_key
+ */
+export function assertValidKey(container: Uint8Array): void {
+  if (keyKind(container) === 'invalid') throw new ProtocolError('INVALID_KEY', 'not a key')
+  if (readU32be(container, 4) !== container.length) throw new ProtocolError('INVALID_KEY', 'size of a key')
+  if (!hasRightChecksum(container)) throw new ProtocolError('DATA_CORRUPT', 'checksum of a key')
+  if (!LENGTHS_OF_TAG.get(containerTag(container))?.includes(container.length)) {
+    throw new ProtocolError('INVALID_KEY', 'length of a key')
+  }
+}
+
+/** A public EC key whose form and point have been checked. */
+export class PublicKey {
+  readonly curve: Curve['name']
+  readonly #curve: Curve
+  readonly #container: Uint8Array
+  readonly #point: Uint8Array
+  #verifyingKey: KeyObject | undefined
+
+  /** Use {@link decodePublicKey}. `point` is uncompressed and on the curve; both arrays are taken over. */
+  constructor(curve: Curve, container: Uint8Array, point: Uint8Array) {
+    this.curve = curve.name
+    this.#curve = curve
+    this.#container = container
+    this.#point = point
+  }
+
+  /** A copy of the key container, byte for byte as it was decoded. */
+  toBytes(): Uint8Array {
+    return this.#container.slice()
+  }
+
+  /** A copy of the point, uncompressed (04, x, y). */
+  toPoint(): Uint8Array {
+    return this.#point.slice()
+  }
+
+  /** Checks an ECDSA-SHA-256 signature in strict DER. */
+  verify(message: Uint8Array, signature: Uint8Array): boolean {
+    this.#verifyingKey ??= importVerifyingKey(this.#curve, this.#point)
+    return verifyEcdsa(this.#verifyingKey, message, signature)
+  }
+}
+
+/** A private EC key in range. Shows nothing of itself to `inspect` and `JSON.stringify`. */
+export class PrivateKey {
+  readonly curve: Curve['name']
+  readonly #curve: Curve
+  readonly #scalar: Uint8Array
+  #ecdh: ECDH | undefined
+  #signingKey: KeyObject | undefined
+
+  /**
+   * Use {@link decodePrivateKey} or {@link generateKeyPair}.
+   *
+   * @param scalar - of the curve's field size, taken over
+   * @throws {ProtocolError} `INVALID_KEY`
+   */
+  constructor(curve: Curve, scalar: Uint8Array) {
+    this.#ecdh = importScalar(curve, scalar)
+    this.curve = curve.name
+    this.#curve = curve
+    this.#scalar = scalar
+  }
+
+  /** The key container, in the long form that Themis writes. The caller owns it and should wipe it. */
+  toBytes(): Uint8Array {
+    this.#usable()
+    return encodeContainer(`REC${this.#curve.tagCharacter}`, Uint8Array.of(0), this.#scalar)
+  }
+
+  /** The public half, compressed. */
+  toPublicKey(): PublicKey {
+    const ecdh = this.#usable()
+    const compressed = plainBytes(ecdh.getPublicKey(null, 'compressed'))
+    const container = encodeContainer(`UEC${this.#curve.tagCharacter}`, compressed)
+    return new PublicKey(this.#curve, container, plainBytes(ecdh.getPublicKey()))
+  }
+
+  /** Signs with ECDSA-SHA-256. The signature is DER of varying length (P-256: 70 to 72 bytes, rarely less). */
+  sign(message: Uint8Array): Uint8Array {
+    this.#usable()
+    this.#signingKey ??= importSigningKey(this.#curve, this.#scalar)
+    return signEcdsa(this.#signingKey, message)
+  }
+
+  /**
+   * Computes the raw shared secret, the x coordinate. The caller owns it and should wipe it.
+   *
+   * @throws {ProtocolError} `INVALID_KEY` when the peer's key is on another curve
+   */
+  deriveSecret(peer: PublicKey): Uint8Array {
+    const ecdh = this.#usable()
+    if (peer.curve !== this.curve) throw new ProtocolError('INVALID_KEY', 'keys on different curves')
+    return ecdhSecret(ecdh, peer.toPoint())
+  }
+
+  /** Overwrites the scalar and makes the key unusable. Best effort: OpenSSL's own copies are freed by the collector. */
+  wipe(): void {
+    wipeBytes(this.#scalar)
+    this.#ecdh = undefined
+    this.#signingKey = undefined
+  }
+
+  #usable(): ECDH {
+    if (this.#ecdh === undefined) throw new ProtocolError('INVALID_STATE', 'the private key has been wiped')
+    return this.#ecdh
+  }
+}
+
+/** A private key and its public half. */
+export interface KeyPair {
+  readonly privateKey: PrivateKey
+  readonly publicKey: PublicKey
+}
+
+/**
+ * Reads a public key container, compressed or not.
+ *
+ * @param container - copied
+ * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`; `NOT_SUPPORTED` for RSA
+ */
+export function decodePublicKey(container: Uint8Array): PublicKey {
+  const curve = curveOfKey(container, 'ec-public')
+  const copy = container.slice()
+  return new PublicKey(curve, copy, decodePoint(curve, copy.subarray(CONTAINER_HEADER_BYTES)))
+}
+
+/**
+ * Reads a private key container, with or without the spare zero byte that Themis writes.
+ *
+ * @param container - copied; the caller should wipe it
+ * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`; `NOT_SUPPORTED` for RSA
+ */
+export function decodePrivateKey(container: Uint8Array): PrivateKey {
+  const curve = curveOfKey(container, 'ec-private')
+  const payload = container.subarray(CONTAINER_HEADER_BYTES)
+  const isLong = payload.length > curve.fieldBytes
+  if (isLong && payload[0] !== 0) throw new ProtocolError('INVALID_KEY', 'private scalar out of range')
+  return new PrivateKey(curve, payload.slice(isLong ? 1 : 0))
+}
+
+/**
+ * Makes a P-256 key pair. The same random bytes give the same pair.
+ *
+ * @param randomBytes - asked for 32 bytes, and again in the rare case that they are no scalar of the group
+ */
+export function generateKeyPair(randomBytes: RandomBytes): KeyPair {
+  for (let attempt = 0; attempt < 8; attempt++) {
+    try {
+      const privateKey = new PrivateKey(P256, randomBytes(P256.fieldBytes))
+      return { privateKey, publicKey: privateKey.toPublicKey() }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      // Not a scalar of the group: once in 2^32 for honest randomness. The bound stops a broken source.
+    }
+  }
+  throw new RangeError('the random source gives no usable scalar')
+}
+
+/** SHA-256 of the public key's container, 32 bytes: how a key is named to people and compared. */
+export function fingerprint(publicKey: PublicKey): Uint8Array {
+  return sha256(publicKey.toBytes())
+}
+
+function curveOfKey(container: Uint8Array, kind: KeyKind): Curve {
+  assertValidKey(container)
+  const actual = keyKind(container)
+  if (actual.startsWith('rsa')) throw new ProtocolError('NOT_SUPPORTED', 'RSA keys are not supported')
+  const curve = curveOfTag(containerTag(container).charAt(3))
+  if (actual !== kind || curve === undefined) throw new ProtocolError('INVALID_KEY', `not an ${kind} key`)
+  return curve
+}

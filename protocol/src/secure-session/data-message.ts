@@ -1,0 +1,82 @@
+import { concatBytes, readU32be, readU64be, writeU32be, writeU64be } from '../bytes.ts'
+import { ProtocolError } from '../errors.ts'
+import { type AesKey, GCM_NONCE_BYTES, GCM_TAG_BYTES, openGcm, sealGcm } from '../soter/aead.ts'
+
+const IV_BYTES = 16
+const CLEAR_BYTES = 4 + IV_BYTES
+const HEADER_BYTES = 16
+/** The part of the inner length field that is not message. */
+const COUNTED_HEADER_BYTES = 12
+
+/** Bytes that wrapping adds to a message. */
+export const WRAP_OVERHEAD_BYTES: number = CLEAR_BYTES + HEADER_BYTES + GCM_TAG_BYTES
+/** Largest message that can be wrapped: what fits one call of the cipher. */
+export const WRAPPED_MESSAGE_BYTES_MAX: number = 2 ** 31 - 1 - WRAP_OVERHEAD_BYTES
+
+/** Up to here parts are joined before encryption: copying is cheaper than another call of the cipher. */
+const JOIN_BYTES_MAX = 128 * 1024
+
+/** A data message's fields. */
+export interface DataMessage {
+  readonly sessionId: number
+  readonly sequence: number
+  /** Unix time by the sender's clock; at most 2^53 - 1. */
+  readonly sentAtSeconds: number
+  /** A view of a fresh buffer, the receiver's own. */
+  readonly message: Uint8Array
+}
+
+/** A data message that is to be made, its content in any number of parts. */
+export interface DataMessageParts extends Omit<DataMessage, 'message'> {
+  /** 16 random bytes, of which the cipher uses the first 12. */
+  readonly iv: Uint8Array
+  readonly parts: readonly Uint8Array[]
+}
+
+/**
+ * Encodes and encrypts a data message.
+ *
+ * @returns buffers that are the message when joined: all new, the caller's own
+ * @throws {RangeError} when the parts together are empty or too long
+ * @see Themis src/themis/secure_session_message.c, secure_session_wrap
+ */
+export function sealDataMessage(key: AesKey, content: DataMessageParts): Uint8Array[] {
+  let length = 0
+  for (const part of content.parts) length += part.length
+  if (length === 0) throw new RangeError('an empty message cannot be wrapped')
+  if (length > WRAPPED_MESSAGE_BYTES_MAX) throw new RangeError('the message is too long to be wrapped')
+  const clear = new Uint8Array(CLEAR_BYTES)
+  writeU32be(clear, 0, content.sessionId)
+  clear.set(content.iv, 4)
+  const header = new Uint8Array(HEADER_BYTES)
+  writeU32be(header, 0, length + COUNTED_HEADER_BYTES)
+  writeU32be(header, 4, content.sequence)
+  writeU64be(header, 8, content.sentAtSeconds)
+  const plaintext = [header, ...content.parts]
+  const nonce = clear.subarray(4, 4 + GCM_NONCE_BYTES)
+  return [clear, ...sealGcm(key, nonce, length > JOIN_BYTES_MAX ? plaintext : [concatBytes(...plaintext)])]
+}
+
+/**
+ * Decrypts a data message. The tag is checked before any field is read, and the message must end with it.
+ *
+ * @throws {ProtocolError} `AUTHENTICATION_FAILED`, `INVALID_MESSAGE`
+ * @see Themis src/themis/secure_session_message.c, secure_session_unwrap
+ */
+export function openDataMessage(key: AesKey, bytes: Uint8Array): DataMessage {
+  if (bytes.length <= WRAP_OVERHEAD_BYTES || bytes.length > WRAPPED_MESSAGE_BYTES_MAX + WRAP_OVERHEAD_BYTES) {
+    throw new ProtocolError('INVALID_MESSAGE', 'length of a data message')
+  }
+  const tagStart = bytes.length - GCM_TAG_BYTES
+  const nonce = bytes.subarray(4, 4 + GCM_NONCE_BYTES)
+  const plaintext = openGcm(key, nonce, bytes.subarray(CLEAR_BYTES, tagStart), bytes.subarray(tagStart))
+  if (readU32be(plaintext, 0) !== plaintext.length - HEADER_BYTES + COUNTED_HEADER_BYTES) {
+    throw new ProtocolError('INVALID_MESSAGE', 'inner length of a data message')
+  }
+  return {
+    sessionId: readU32be(bytes, 0),
+    sequence: readU32be(plaintext, 4),
+    sentAtSeconds: readU64be(plaintext, 8),
+    message: plaintext.subarray(HEADER_BYTES)
+  }
+}

@@ -1,0 +1,24 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { plainBytes } from '../bytes.ts'
+
+/** Bytes of a SHA-256 digest and of an HMAC-SHA-256. */
+export const DIGEST_BYTES = 32
+
+/** SHA-256 of the concatenation of `parts`. */
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return plainBytes(hash.digest())
+}
+
+/** HMAC-SHA-256 of the concatenation of `parts`. */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac('sha256', key)
+  for (const part of parts) hmac.update(part)
+  return plainBytes(hmac.digest())
+}
+
+/** Whether two byte strings are equal, in time that depends on their lengths alone. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b)
+}
