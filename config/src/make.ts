@@ -42,7 +42,9 @@ export function makeConfig(input: ConfigInput = {}): Config {
 function withProfile(input: unknown): unknown {
   if (!isRecord(input)) return input
   const { node, limits = {} } = input
-  if (!isRecord(node) || node['profile'] !== 'test' || !isRecord(limits)) return input
+  if (!isRecord(node) || !isRecord(limits)) return input
+  const { profile } = node
+  if (profile !== 'test') return input
   return { ...input, limits: { ...TEST_PROFILE_LIMITS, ...limits } }
 }
 

@@ -39,7 +39,7 @@ const id = z
     `must be 1 to ${ID_BYTES_MAX} bytes of printable text, normalized (NFC)`
   )
 
-const absolutePath = z.string('must be text').regex(/^\//, 'must be an absolute path')
+const absolutePath = z.string('must be text').regex(/^\/\P{Cc}+$/u, 'must be an absolute path')
 
 const flag = (start: boolean, reason: string) =>
   z.boolean('must be true or false').default(start).meta({ description: reason })
