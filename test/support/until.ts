@@ -33,9 +33,7 @@ export async function until<T>(
     for (let lookMs = 1; !deadline.signal.aborted; lookMs = Math.min(lookMs * 2, pauseMs)) {
       const found = await Promise.race([probe(deadline.signal), over.promise])
       if (found) return found as Exclude<T, undefined | null | false | 0 | ''>
-      if (deadline.signal.aborted)
-        look.catch(() => {}) // cut off by the deadline, which is told below
-      else seen = found
+      if (!deadline.signal.aborted) seen = found
       await pause(lookMs)
     }
   } finally {
