@@ -3,7 +3,7 @@
 //   node .ci/set-up.mjs [COMMAND [ARG ...]]
 //
 // It installs what package-lock.json pins (the Node runtime among it) when that changed, and
-// compiles what changed. Plain JavaScript for any Node from 18 on, because it runs before the
+// compiles what changed in the packages. Plain JavaScript for any Node from 18 on, because it runs before the
 // pinned Node is there.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -40,7 +40,7 @@ if (!installed) {
 if (!existsSync(join(bin, windows ? 'node.cmd' : 'node'))) {
   process.stderr.write(`no pinned Node for ${process.platform}-${process.arch}: continuing with ${process.version}\n`)
 }
-step('compiling', join(bin, 'tsc'), ['-b'])
+step('compiling', join(bin, 'tsc'), ['-b', 'daemon'])
 
 const [command, ...args] = process.argv.slice(2)
 if (command !== undefined) {
