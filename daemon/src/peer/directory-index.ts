@@ -1,0 +1,154 @@
+import { DaemonError } from '../errors.ts'
+import { type Card, isSameCard } from '../identity/card.ts'
+import type { NodeId } from '../transport/port.ts'
+import type { Contact } from './contact.ts'
+
+/** What identifies this daemon to others: a card with any of it is our own. A keyring has all of it. */
+export interface OwnIdentity {
+  readonly id: string
+  readonly fingerprint: string
+  readonly lineage: string
+  readonly nodeId: NodeId
+}
+
+/** What a valid card is to the directory. */
+export type CardVerdict = { readonly kind: 'new' } | { readonly kind: 'newer' | 'same'; readonly contact: Contact }
+
+const CANDIDATE_COUNT_MAX = 20
+
+/** Contacts in memory, found by everything that is unique among them. */
+export class DirectoryIndex {
+  readonly #byContact = new Map<string, Contact>()
+  readonly #byName = new Map<string, Contact>()
+  readonly #byId = new Map<string, Contact>()
+  readonly #byFingerprint = new Map<string, Contact>()
+  readonly #byNodeId = new Map<NodeId, Contact>()
+  readonly #byLineage = new Map<string, Contact>()
+
+  get size(): number {
+    return this.#byContact.size
+  }
+
+  /** All contacts, by name. */
+  list(): readonly Contact[] {
+    return [...this.#byContact.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  byContact(contact: string): Contact | undefined {
+    return this.#byContact.get(contact)
+  }
+
+  byNodeId(nodeId: NodeId): Contact | undefined {
+    return this.#byNodeId.get(nodeId)
+  }
+
+  byFingerprint(fingerprint: string): Contact | undefined {
+    return this.#byFingerprint.get(fingerprint)
+  }
+
+  /** Whether `name` would make `resolve` mean someone else than `except`, or hide someone else's ID. */
+  isNameTaken(name: string, except?: Contact): boolean {
+    const holders = [this.#byName.get(name), this.#byId.get(name), this.#byContact.get(name)]
+    return holders.some(holder => holder !== undefined && holder.contact !== except?.contact)
+  }
+
+  /** Puts a contact in, in the place of its former version. */
+  put(contact: Contact): void {
+    this.delete(contact.contact)
+    this.#byContact.set(contact.contact, contact)
+    this.#byName.set(contact.name, contact)
+    this.#byId.set(contact.card.id, contact)
+    this.#byFingerprint.set(contact.card.fingerprint, contact)
+    this.#byNodeId.set(contact.card.nodeId, contact)
+    this.#byLineage.set(contact.card.lineage, contact)
+  }
+
+  delete(contactId: string): void {
+    const contact = this.#byContact.get(contactId)
+    if (contact === undefined) return
+    this.#byContact.delete(contactId)
+    this.#byName.delete(contact.name)
+    this.#byId.delete(contact.card.id)
+    this.#byFingerprint.delete(contact.card.fingerprint)
+    this.#byNodeId.delete(contact.card.nodeId)
+    this.#byLineage.delete(contact.card.lineage)
+  }
+
+  /**
+   * The contact that a local name, ID or contact ID means, in this order, or else the only one of which it starts one.
+   *
+   * @throws {DaemonError} `NO_SUCH_PEER`; `AMBIGUOUS_PEER`, whose data lists at most 20 `candidates`
+   */
+  resolve(reference: string): Contact {
+    const text = reference.trim().normalize('NFC')
+    const exact = this.#byName.get(text) ?? this.#byId.get(text) ?? this.#byContact.get(text)
+    if (exact !== undefined) return exact
+    const candidates = text === '' ? [] : this.list().filter(contact => startsOneOf(contact, text))
+    const [only] = candidates
+    if (only === undefined) throw new DaemonError('NO_SUCH_PEER', 'No contact has that name, ID or contact ID.')
+    if (candidates.length === 1) return only
+    const shown = candidates.slice(0, CANDIDATE_COUNT_MAX)
+    throw new DaemonError('AMBIGUOUS_PEER', `More than one contact: ${shown.map(({ name }) => name).join(', ')}`, {
+      data: { candidates: shown.map(({ contact, name, card }) => ({ contact, name, id: card.id })) }
+    })
+  }
+
+  /**
+   * Says what a card whose signatures hold is to these contacts. It belongs to a contact when Themis key, node ID and lineage are
+   * that contact's; anything that is shared with a contact to whom it does not belong is a collision, and changes nothing.
+   *
+   * @throws {DaemonError} `SELF`; `BLOCKED` key, node ID or lineage of a blocked contact; `CONTACT_EXISTS`, `CARD_CONFLICT`,
+   * `CARD_OUTDATED`, with `contact` and `name` of the contact concerned as data
+   */
+  judge(card: Card, own: OwnIdentity): CardVerdict {
+    if (isOwn(card, own)) throw new DaemonError('SELF', 'The card is your own.')
+    const byKey = this.#byFingerprint.get(card.fingerprint)
+    const byNode = this.#byNodeId.get(card.nodeId)
+    // The key of a card may be the first of another's lineage, and the lineage of a card another's key.
+    const byLineage = [card.lineage, card.fingerprint].flatMap(print => this.#byLineage.get(print) ?? [])
+    const strong = [byKey, byNode, ...byLineage, this.#byFingerprint.get(card.lineage)]
+    const blocked = strong.find(contact => contact?.blocked)
+    if (blocked !== undefined) throw about('BLOCKED', blocked, 'The card is of a blocked contact')
+    const holders = new Set([...strong, this.#byId.get(card.id)].filter(contact => contact !== undefined))
+    const [holder] = holders
+    if (holder === undefined) return { kind: 'new' }
+    if (holders.size > 1 || !belongsTo(card, holder)) {
+      throw about('CONTACT_EXISTS', holder, 'Another contact has that key, node ID or ID')
+    }
+    return this.#judgeSerial(card, holder)
+  }
+
+  #judgeSerial(card: Card, contact: Contact): CardVerdict {
+    if (card.serial > contact.card.serial) return { kind: 'newer', contact }
+    if (card.serial < contact.card.serial) throw about('CARD_OUTDATED', contact, 'A newer card is known of')
+    if (isSameCard(card, contact.card)) return { kind: 'same', contact }
+    throw about('CARD_CONFLICT', contact, 'Two different cards with one serial came from')
+  }
+}
+
+function belongsTo(card: Card, { card: held }: Contact): boolean {
+  return card.fingerprint === held.fingerprint && card.nodeId === held.nodeId && card.lineage === held.lineage
+}
+
+function isOwn(card: Card, own: OwnIdentity): boolean {
+  const prints = [own.fingerprint, own.lineage]
+  return (
+    card.id === own.id ||
+    card.nodeId === own.nodeId ||
+    prints.includes(card.fingerprint) ||
+    prints.includes(card.lineage)
+  )
+}
+
+function startsOneOf({ name, contact, card }: Contact, text: string): boolean {
+  return name.startsWith(text) || card.id.startsWith(text) || contact.startsWith(text)
+}
+
+function about(
+  code: 'BLOCKED' | 'CONTACT_EXISTS' | 'CARD_CONFLICT' | 'CARD_OUTDATED',
+  contact: Contact,
+  message: string
+): DaemonError {
+  const data = { contact: contact.contact, name: contact.name }
+  return new DaemonError(code, `${message}: ${contact.name} (${contact.contact}).`, { data })
+}

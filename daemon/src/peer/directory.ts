@@ -1,0 +1,265 @@
+import type { Clock } from '../actor/clock.ts'
+import { DaemonError } from '../errors.ts'
+import type { Card } from '../identity/card.ts'
+import { sameBytes, textBytes } from '../identity/fields.ts'
+import type { RandomBytes } from '../random.ts'
+import type { Store, StoreWrite } from '../store/port.ts'
+import type { NodeId } from '../transport/port.ts'
+import { type Contact, canonicalAddresses, decodeContact, encodeContact, makeContactId } from './contact.ts'
+import { DirectoryIndex, type OwnIdentity } from './directory-index.ts'
+import { defaultName, parseName } from './names.ts'
+
+export interface DirectoryDeps {
+  readonly own: OwnIdentity
+  readonly clock: Pick<Clock, 'wallMs'>
+  readonly randomBytes: RandomBytes
+  readonly contactCountMax: number
+}
+
+/** A change that is on disk and in memory. `trust` is blocking and unblocking; `updated` a card, a name or an override. */
+export interface DirectoryChange {
+  readonly kind: 'added' | 'updated' | 'removed' | 'trust'
+  /** As it is now; as it last was when `removed`. */
+  readonly contact: Contact
+  /** As it was; absent when `added`. */
+  readonly before?: Contact
+}
+
+export type DirectoryListener = (change: DirectoryChange) => void
+
+export interface CardOutcome {
+  readonly contact: Contact
+  readonly change: 'added' | 'updated' | 'unchanged'
+}
+
+const KEY_PREFIX = 'contact/'
+// '0' follows '/': the range of all keys with the prefix.
+const KEY_RANGE = { gte: textBytes('contact/'), lt: textBytes('contact0') }
+
+/**
+ * The contacts, in memory and in the store's `peers`. Reads are synchronous. Changes run one at a time in the order of the calls,
+ * each decided on the state that the one before left; a change is synced to disk before it can be seen, and told to the listeners
+ * once it can. When the store fails, nothing has changed in memory; {@link Directory.reload} takes what the disk says.
+ */
+export class Directory {
+  readonly #store: Store
+  readonly #deps: DirectoryDeps
+  readonly #listeners = new Set<DirectoryListener>()
+  #index: DirectoryIndex
+  #lastChange: Promise<unknown> = Promise.resolve()
+
+  private constructor(store: Store, deps: DirectoryDeps, index: DirectoryIndex) {
+    this.#store = store
+    this.#deps = deps
+    this.#index = index
+  }
+
+  /** Loads the contacts of an open store. @throws {DaemonError} `RECORD_DAMAGED` `STORE_UNAVAILABLE` */
+  static async open(store: Store, deps: DirectoryDeps): Promise<Directory> {
+    return new Directory(store, deps, await loadIndex(store))
+  }
+
+  /** All contacts, by name. */
+  list(): readonly Contact[] {
+    return this.#index.list()
+  }
+
+  get size(): number {
+    return this.#index.size
+  }
+
+  byContact(contact: string): Contact | undefined {
+    return this.#index.byContact(contact)
+  }
+
+  byNodeId(nodeId: NodeId): Contact | undefined {
+    return this.#index.byNodeId(nodeId)
+  }
+
+  /** @param fingerprint - SHA-256 of the Themis key container, in hexadecimal */
+  byFingerprint(fingerprint: string): Contact | undefined {
+    return this.#index.byFingerprint(fingerprint)
+  }
+
+  /**
+   * The contact that a local name, ID or contact ID means, in this order, or else the only one of which it starts one.
+   *
+   * @throws {DaemonError} `NO_SUCH_PEER`; `AMBIGUOUS_PEER`, whose data lists `candidates`
+   */
+  resolve(reference: string): Contact {
+    return this.#index.resolve(reference)
+  }
+
+  /** Calls `listener` after each change, in order, until the returned function is called. It must not throw. */
+  onChange(listener: DirectoryListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Takes a card that the owner gave: a new contact, or a newer card of one. A `name` given for a contact that is there renames it.
+   *
+   * @throws {DaemonError} `SELF` `BLOCKED` `CONTACT_EXISTS` `CARD_CONFLICT` `CARD_OUTDATED` `TOO_MANY_CONTACTS` `NAME_INVALID`
+   * `NAME_TAKEN` `STORE_UNAVAILABLE`
+   */
+  add(card: Card, name?: string): Promise<CardOutcome> {
+    return this.#inTurn(async () => {
+      const wanted = name === undefined ? undefined : parseName(name)
+      const verdict = this.#index.judge(card, this.#deps.own)
+      if (verdict.kind === 'new') return { contact: await this.#addNew(card, wanted), change: 'added' }
+      const before = verdict.contact
+      if (wanted !== undefined) this.#assertFree(wanted, before)
+      const isNamed = wanted === undefined || wanted === before.name
+      if (verdict.kind === 'same' && isNamed) return { contact: before, change: 'unchanged' }
+      const after = { ...before, card: verdict.kind === 'newer' ? card : before.card, name: wanted ?? before.name }
+      return { contact: await this.#replace('updated', before, after), change: 'updated' }
+    })
+  }
+
+  /**
+   * Takes a card that a contact sent in its own session. It must be of this very contact.
+   *
+   * @throws {DaemonError} as {@link Directory.add}; `NO_SUCH_PEER`; `CARD_INVALID` for the card of someone else
+   */
+  learn(contact: string, card: Card): Promise<CardOutcome> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      const verdict = this.#index.judge(card, this.#deps.own)
+      if (verdict.kind === 'new' || verdict.contact.contact !== contact) {
+        throw new DaemonError('CARD_INVALID', 'The card is of someone else.')
+      }
+      if (verdict.kind === 'same') return { contact: before, change: 'unchanged' }
+      return { contact: await this.#replace('updated', before, { ...before, card }), change: 'updated' }
+    })
+  }
+
+  /** Sets where to dial instead of the card's addresses; null goes back to those, an empty list means nowhere. @throws {DaemonError} `ADDRESS_INVALID` `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
+  setAddressOverride(contact: string, addresses: readonly string[] | null): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const addressOverride = addresses === null ? null : canonicalAddresses(addresses)
+      const before = this.#get(contact)
+      return await this.#replace('updated', before, { ...before, addressOverride })
+    })
+  }
+
+  /** @throws {DaemonError} `NAME_INVALID` `NAME_TAKEN` `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
+  rename(contact: string, name: string): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const wanted = parseName(name)
+      const before = this.#get(contact)
+      this.#assertFree(wanted, before)
+      return wanted === before.name ? before : await this.#replace('updated', before, { ...before, name: wanted })
+    })
+  }
+
+  /** Blocks a contact, or gives it back the trust it had. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
+  block(contact: string, blocked: boolean): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      return before.blocked === blocked ? before : await this.#replace('trust', before, { ...before, blocked })
+    })
+  }
+
+  /** Forgets a contact, and with it that it was blocked. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
+  remove(contact: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      await this.#write({ type: 'delete', sublevel: 'peers', key: keyOf(contact) })
+      this.#index.delete(contact)
+      this.#tell({ kind: 'removed', contact: before, before })
+    })
+  }
+
+  /** Takes the contacts anew from the store, which was opened again, and tells what is different. */
+  reload(): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.#index
+      this.#index = await loadIndex(this.#store)
+      for (const contact of before.list()) {
+        if (this.#index.byContact(contact.contact) === undefined)
+          this.#tell({ kind: 'removed', contact, before: contact })
+      }
+      for (const contact of this.#index.list()) this.#tellDifference(before.byContact(contact.contact), contact)
+    })
+  }
+
+  async #addNew(card: Card, wanted: string | undefined): Promise<Contact> {
+    if (this.#index.size >= this.#deps.contactCountMax) {
+      throw new DaemonError('TOO_MANY_CONTACTS', `There are ${this.#index.size} contacts already.`)
+    }
+    if (wanted !== undefined) this.#assertFree(wanted)
+    const contact: Contact = {
+      contact: this.#freshContactId(),
+      name: wanted ?? defaultName(card.id, name => this.#index.isNameTaken(name)),
+      card,
+      addressOverride: null,
+      trust: 'known',
+      blocked: false,
+      addedAt: this.#deps.clock.wallMs()
+    }
+    await this.#put(contact)
+    this.#tell({ kind: 'added', contact })
+    return contact
+  }
+
+  async #replace(kind: 'updated' | 'trust', before: Contact, after: Contact): Promise<Contact> {
+    await this.#put(after)
+    this.#tell({ kind, contact: after, before })
+    return after
+  }
+
+  async #put(contact: Contact): Promise<void> {
+    await this.#write({ type: 'put', sublevel: 'peers', key: keyOf(contact.contact), value: encodeContact(contact) })
+    this.#index.put(contact)
+  }
+
+  #write(write: StoreWrite): Promise<void> {
+    return this.#store.batch([write], { sync: true })
+  }
+
+  #tellDifference(before: Contact | undefined, contact: Contact): void {
+    if (before === undefined) this.#tell({ kind: 'added', contact })
+    else if (before.blocked !== contact.blocked) this.#tell({ kind: 'trust', contact, before })
+    else if (!sameBytes(encodeContact(before), encodeContact(contact))) this.#tell({ kind: 'updated', contact, before })
+  }
+
+  #tell(change: DirectoryChange): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #get(contact: string): Contact {
+    const found = this.#index.byContact(contact)
+    if (found === undefined) throw new DaemonError('NO_SUCH_PEER', 'No contact has that contact ID.')
+    return found
+  }
+
+  #assertFree(name: string, except?: Contact): void {
+    if (this.#index.isNameTaken(name, except)) throw new DaemonError('NAME_TAKEN', `Another contact is called ${name}.`)
+  }
+
+  #freshContactId(): string {
+    return makeContactId(this.#deps.randomBytes)
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#lastChange.then(change)
+    // Each caller gets its own outcome; the next change only waits for the end of this one.
+    this.#lastChange = done.catch(() => undefined)
+    return done
+  }
+}
+
+async function loadIndex(store: Store): Promise<DirectoryIndex> {
+  const index = new DirectoryIndex()
+  for await (const { key, value } of store.range('peers', KEY_RANGE)) {
+    const contact = decodeContact(value)
+    if (!sameBytes(key, keyOf(contact.contact)))
+      throw new DaemonError('RECORD_DAMAGED', 'A contact lies under a wrong key.')
+    index.put(contact)
+  }
+  return index
+}
+
+function keyOf(contact: string): Uint8Array {
+  return textBytes(KEY_PREFIX + contact)
+}
