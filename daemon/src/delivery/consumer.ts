@@ -1,0 +1,112 @@
+import type { ContactFilter } from './filter.ts'
+import type { Reader } from './reader.ts'
+import type { Entry } from './run-log.ts'
+
+interface Given {
+  readonly entry: Entry
+  first: number
+  readonly end: number
+  bodyBytes: number
+}
+
+export interface ConsumerOptions {
+  readonly name: string
+  /** Who made it. */
+  readonly owner: string
+  readonly filter: ContactFilter
+  /** The index after which it starts. */
+  readonly after: number
+}
+
+/** A named reader's state that outlives its subscriptions: what it acknowledged, and what it was given and has not acknowledged. */
+export class Consumer {
+  readonly name: string
+  readonly owner: string
+  readonly filter: ContactFilter
+  /** It lays no claim to messages up to this index. */
+  readonly startedAfter: number
+  /** Everything up to and including this index is acknowledged. */
+  cursor: number
+  /** What comes next; not below `cursor + 1`. */
+  next: number
+  /** Messages below this index were given at least once. */
+  givenEnd: number
+  /** The one that reads as this consumer now. */
+  reader: Reader | undefined
+  isStalled = false
+  #given: Given[] = []
+  #unackedCount = 0
+  #unackedBytes = 0
+
+  constructor(options: ConsumerOptions) {
+    this.name = options.name
+    this.owner = options.owner
+    this.filter = options.filter
+    this.startedAfter = options.after
+    this.cursor = options.after
+    this.next = options.after + 1
+    this.givenEnd = options.after + 1
+  }
+
+  /** Given since the last start at the cursor, and not acknowledged. */
+  get unackedCount(): number {
+    return this.#unackedCount
+  }
+
+  get unackedBytes(): number {
+    return this.#unackedBytes
+  }
+
+  /** Goes back to the cursor: what was not acknowledged is given again. */
+  rewind(): void {
+    this.next = this.cursor + 1
+    this.#given = []
+    this.#unackedCount = 0
+    this.#unackedBytes = 0
+    this.isStalled = false
+  }
+
+  /** Notes that the messages of `entry` from `first` to `end - 1` were given. */
+  give(entry: Entry, first: number, end: number, bodyBytes: number): void {
+    this.#given.push({ entry, first, end, bodyBytes })
+    this.#unackedCount += end - first
+    this.#unackedBytes += bodyBytes
+    this.next = end
+    if (end > this.givenEnd) this.givenEnd = end
+  }
+
+  /** Moves the cursor up to `index`, which is above it. */
+  ack(index: number): void {
+    this.cursor = index
+    if (this.next <= index) this.next = index + 1
+    let doneCount = 0
+    for (const given of this.#given) {
+      if (given.first > index) break
+      if (given.end > index + 1) {
+        this.#ackPart(given, index + 1)
+        break
+      }
+      this.#unackedCount -= given.end - given.first
+      this.#unackedBytes -= given.bodyBytes
+      doneCount++
+    }
+    if (doneCount > 0) this.#given.splice(0, doneCount)
+    this.isStalled = false
+  }
+
+  /** Whether `entry` waits for this consumer's ack. */
+  isOwed(entry: Entry): boolean {
+    return entry.end - 1 > this.startedAfter && this.cursor < entry.end - 1
+  }
+
+  #ackPart(given: Given, end: number): void {
+    let bodyBytes = 0
+    for (let index = given.first; index < end; index++) {
+      bodyBytes += given.entry.bodies[index - given.entry.first]?.length ?? 0
+    }
+    this.#unackedCount -= end - given.first
+    this.#unackedBytes -= bodyBytes
+    given.bodyBytes -= bodyBytes
+    given.first = end
+  }
+}
