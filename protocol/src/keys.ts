@@ -68,7 +68,7 @@ export class PublicKey {
   readonly #point: Uint8Array
   #verifyingKey: KeyObject | undefined
 
-  /** Use {@link decodePublicKey}. `point` is uncompressed and on the curve; both arrays are taken over. */
+  /** Use {@link decodePublicKey}. `point` is SEC1 and known to be on the curve; both arrays are taken over. */
   constructor(curve: Curve, container: Uint8Array, point: Uint8Array) {
     this.curve = curve.name
     this.#curve = curve
@@ -81,7 +81,7 @@ export class PublicKey {
     return this.#container.slice()
   }
 
-  /** A copy of the point, uncompressed (04, x, y). */
+  /** A copy of the point in SEC1 form, compressed or not. */
   toPoint(): Uint8Array {
     return this.#point.slice()
   }
@@ -125,7 +125,7 @@ export class PrivateKey {
     const ecdh = this.#usable()
     const compressed = plainBytes(ecdh.getPublicKey(null, 'compressed'))
     const container = encodeContainer(`UEC${this.#curve.tagCharacter}`, compressed)
-    return new PublicKey(this.#curve, container, plainBytes(ecdh.getPublicKey()))
+    return new PublicKey(this.#curve, container, compressed)
   }
 
   /** Signs with ECDSA-SHA-256. The signature is DER of varying length (P-256: 70 to 72 bytes, rarely less). */

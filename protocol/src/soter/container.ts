@@ -56,7 +56,12 @@ export function containerSizeAt(bytes: Uint8Array, offset: number): number {
 
 /** The four characters of the tag. The caller has checked that a header is there. */
 export function containerTag(container: Uint8Array): string {
-  return String.fromCharCode(...container.subarray(0, 4))
+  return String.fromCharCode(
+    container[0] as number,
+    container[1] as number,
+    container[2] as number,
+    container[3] as number
+  )
 }
 
 /** Whether the stored CRC-32C is that of the container with its checksum field zeroed. */

@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import { plainBytes } from '../bytes.ts'
 
 /** Bytes of a SHA-256 digest and of an HMAC-SHA-256. */
@@ -13,7 +13,8 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** HMAC-SHA-256 of the concatenation of `parts`. */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  const hmac = createHmac('sha256', key)
+  // With raw key bytes Node 24 throws and catches two errors inside, at four times the cost of the HMAC.
+  const hmac = createHmac('sha256', createSecretKey(key))
   for (const part of parts) hmac.update(part)
   return plainBytes(hmac.digest())
 }

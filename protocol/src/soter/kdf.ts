@@ -1,5 +1,7 @@
-import { asciiBytes, writeU32be } from '../bytes.ts'
+import { writeU32be } from '../bytes.ts'
 import { DIGEST_BYTES, hmacSha256 } from './hash.ts'
+
+const ENCODER = new TextEncoder()
 
 /**
  * The soter key derivation: one block of HMAC-SHA-256 over a counter, a label and contexts.
@@ -22,7 +24,7 @@ export function soterKdf(
     throw new RangeError('a derived key has 1 to 32 bytes')
   }
   if (key?.length === 0) throw new RangeError('the key of a derivation is empty')
-  const labelBytes = asciiBytes(label)
+  const labelBytes = ENCODER.encode(label)
   const head = new Uint8Array(4 + labelBytes.length + 1)
   writeU32be(head, 0, 1)
   head.set(labelBytes, 4)
