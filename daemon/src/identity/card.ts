@@ -26,7 +26,7 @@ import { DaemonError } from '../errors.ts'
 import { isValidName, NAME_BYTES_MAX } from '../peer/names.ts'
 import type { NodeId } from '../transport/port.ts'
 import { ADDRESS_LENGTH_MAX, dialableAddress } from './address.ts'
-import { FieldReader, hexOf, joinBytes, lengthPrefixed, sameBytes, textBytes, u64Bytes } from './fields.ts'
+import { FieldReader, joinBytes, lengthPrefixed, sameBytes, textBytes, u64Bytes } from './fields.ts'
 import type { Keyring } from './keyring.ts'
 import {
   ED25519_KEY_BYTES,
@@ -59,16 +59,17 @@ const SIGNED_HEADER_BYTES = 12
 /** A card whose two signatures hold. Byte arrays are the card's own: readers do not change them. */
 export interface Card {
   readonly id: string
-  /** Themis public key container. */
-  readonly publicKey: Uint8Array
-  /** SHA-256 of `publicKey`, in hexadecimal. */
-  readonly fingerprint: string
+  readonly publicKey: PublicKey
+  /** The Themis public key's container, 45 bytes for P-256. */
+  readonly publicKeyBytes: Uint8Array
+  /** SHA-256 of `publicKeyBytes`. */
+  readonly fingerprint: Uint8Array
   readonly nodeId: NodeId
   readonly boxKey: Uint8Array
   /** Canonical TCP multiaddrs, without `/p2p/`. */
   readonly addresses: readonly string[]
-  /** Fingerprint of the lineage's first key, in hexadecimal. */
-  readonly lineage: string
+  /** Fingerprint of the lineage's first key. */
+  readonly lineage: Uint8Array
   readonly serial: number
   /** Unix milliseconds, by the clock of the card's owner. */
   readonly time: number
@@ -93,11 +94,11 @@ export function makeCard(keyring: Keyring, details: CardDetails): Card {
   const content = joinBytes(
     CARD_LABEL,
     lengthPrefixed(textBytes(keyring.id)),
-    lengthPrefixed(keyring.publicKey),
+    lengthPrefixed(keyring.publicKeyBytes),
     lengthPrefixed(nodeIdBytes(keyring.nodeId)),
     lengthPrefixed(keyring.boxKey),
     lengthPrefixed(joinBytes(...details.addresses.map(address => lengthPrefixed(textBytes(address))))),
-    lengthPrefixed(keyring.lineageBytes),
+    lengthPrefixed(keyring.lineage),
     lengthPrefixed(u64Bytes(details.serial)),
     lengthPrefixed(u64Bytes(details.time)),
     lengthPrefixed(new Uint8Array(0))
@@ -143,45 +144,38 @@ export function decodeCard(bytes: Uint8Array): Card {
   reader.end()
   const content = contentOf(signed)
   const fields = decodeContent(content)
-  if (!isSignedBy(fields.themisKey, signed)) throw invalid()
-  if (!verifyEd25519(publicKeyOfNodeId(fields.card.nodeId), content, nodeSignature)) throw invalid()
-  return { ...fields.card, content, bytes: own }
+  if (!isSignedBy(fields.publicKey, signed)) throw invalid()
+  if (!verifyEd25519(publicKeyOfNodeId(fields.nodeId), content, nodeSignature)) throw invalid()
+  return { ...fields, content, bytes: own }
 }
 
-interface Content {
-  readonly card: Omit<Card, 'content' | 'bytes'>
-  readonly themisKey: PublicKey
-}
-
-function decodeContent(content: Uint8Array): Content {
+function decodeContent(content: Uint8Array): Omit<Card, 'content' | 'bytes'> {
   const reader = new FieldReader(content, invalid)
   reader.expect(CARD_LABEL)
   const id = reader.text(NAME_BYTES_MAX)
-  const publicKey = reader.field(KEY_BYTES_MIN, KEY_BYTES_MAX)
+  const publicKeyBytes = reader.field(KEY_BYTES_MIN, KEY_BYTES_MAX)
   const nodeId = nodeIdOfBytes(reader.field(NODE_ID_BYTES, NODE_ID_BYTES))
   const boxKey = reader.field(ED25519_KEY_BYTES, ED25519_KEY_BYTES)
   const addresses = decodeAddresses(reader.field(0, ADDRESSES_BYTES_MAX))
-  const lineage = hexOf(reader.field(DIGEST_BYTES, DIGEST_BYTES))
+  const lineage = reader.field(DIGEST_BYTES, DIGEST_BYTES)
   const serial = reader.u64()
   const time = reader.u64()
   const next = reader.field(0, DIGEST_BYTES)
   reader.end()
   if (!isValidName(id) || nodeId === undefined || (next.length !== 0 && next.length !== DIGEST_BYTES)) throw invalid()
-  const themisKey = decodeKey(publicKey)
+  const publicKey = decodeKey(publicKeyBytes)
   return {
-    card: {
-      id,
-      publicKey,
-      fingerprint: hexOf(fingerprint(themisKey)),
-      nodeId,
-      boxKey,
-      addresses,
-      lineage,
-      serial,
-      time,
-      next: next.length === 0 ? undefined : next
-    },
-    themisKey
+    id,
+    publicKey,
+    publicKeyBytes,
+    fingerprint: fingerprint(publicKey),
+    nodeId,
+    boxKey,
+    addresses,
+    lineage,
+    serial,
+    time,
+    next: next.length === 0 ? undefined : next
   }
 }
 

@@ -6,6 +6,7 @@ import {
   generateKeyPair,
   type PrivateKey,
   ProtocolError,
+  type PublicKey,
   signMessage
 } from '@parley/protocol'
 import { base32 } from 'multiformats/bases/base32'
@@ -42,14 +43,13 @@ export class Keyring {
   readonly id: string
   /** Unix milliseconds. */
   readonly createdAt: number
-  /** Themis public key container. */
-  readonly publicKey: Uint8Array
-  /** SHA-256 of `publicKey`, in hexadecimal. */
-  readonly fingerprint: string
-  /** Fingerprint of the lineage's first key, in hexadecimal. */
-  readonly lineage: string
-  /** The same, 32 bytes. */
-  readonly lineageBytes: Uint8Array
+  readonly publicKey: PublicKey
+  /** The Themis public key's container, 45 bytes. */
+  readonly publicKeyBytes: Uint8Array
+  /** SHA-256 of `publicKeyBytes`. */
+  readonly fingerprint: Uint8Array
+  /** Fingerprint of the lineage's first key. */
+  readonly lineage: Uint8Array
   readonly nodeId: NodeId
   /** Ed25519 public key of `box`. */
   readonly boxKey: Uint8Array
@@ -59,13 +59,12 @@ export class Keyring {
 
   /** Use {@link createIdentity} or `loadKeyring`. */
   constructor(parts: KeyringParts) {
-    const publicKey = parts.identity.toPublicKey()
     this.id = parts.id
     this.createdAt = parts.createdAt
-    this.publicKey = publicKey.toBytes()
-    this.fingerprint = hexOf(fingerprint(publicKey))
-    this.lineage = hexOf(parts.lineage)
-    this.lineageBytes = parts.lineage
+    this.publicKey = parts.identity.toPublicKey()
+    this.publicKeyBytes = this.publicKey.toBytes()
+    this.fingerprint = fingerprint(this.publicKey)
+    this.lineage = parts.lineage
     this.nodeId = nodeIdOfPublicKey(ed25519PublicKey(parts.nodeSeed))
     this.boxKey = ed25519PublicKey(parts.boxSeed)
     this.#identity = parts.identity
@@ -99,7 +98,7 @@ export class Keyring {
     const fields = [
       textBytes(this.id),
       u64Bytes(this.createdAt),
-      this.lineageBytes,
+      this.lineage,
       identity,
       this.#nodeSeed,
       this.#boxSeed
@@ -111,7 +110,7 @@ export class Keyring {
   }
 
   toJSON(): Record<string, unknown> {
-    return { id: this.id, nodeId: this.nodeId, fingerprint: this.fingerprint, createdAt: this.createdAt }
+    return { id: this.id, nodeId: this.nodeId, fingerprint: hexOf(this.fingerprint), createdAt: this.createdAt }
   }
 
   [inspect.custom](): string {

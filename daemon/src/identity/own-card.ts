@@ -131,8 +131,8 @@ function says(card: Card, keyring: Keyring, addresses: readonly string[]): boole
   return (
     card.id === keyring.id &&
     card.nodeId === keyring.nodeId &&
-    card.fingerprint === keyring.fingerprint &&
-    card.lineage === keyring.lineage &&
+    sameBytes(card.fingerprint, keyring.fingerprint) &&
+    sameBytes(card.lineage, keyring.lineage) &&
     sameBytes(card.boxKey, keyring.boxKey) &&
     card.addresses.length === addresses.length &&
     card.addresses.every((address, position) => address === addresses[position])

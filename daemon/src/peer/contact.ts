@@ -10,8 +10,8 @@ import { isValidName, NAME_BYTES_MAX } from './names.ts'
 /** How a contact became one, whether it is blocked or not. */
 export type EarnedTrust = Exclude<Trust, 'blocked'>
 
-/** A peer that the owner knows. Never changed in place: a change makes a new one. */
-export interface Contact {
+/** What is kept of a contact. */
+export interface ContactRecord {
   /** Random, local, for life: queues, limits and records hang on it. */
   readonly contact: string
   /** What the owner calls it. Unique. */
@@ -24,6 +24,12 @@ export interface Contact {
   readonly blocked: boolean
   /** Unix milliseconds. */
   readonly addedAt: number
+}
+
+/** A peer that the owner knows. Never changed in place: a change makes a new one, by {@link contactOf}. */
+export interface Contact extends ContactRecord {
+  /** Where the contact is dialled: the override, or the card's. */
+  readonly addresses: readonly string[]
 }
 
 /** The most addresses of an override. */
@@ -45,9 +51,9 @@ export function trustOf(contact: Contact): Trust {
   return contact.blocked ? 'blocked' : contact.trust
 }
 
-/** Where the contact is dialled. */
-export function addressesOf(contact: Contact): readonly string[] {
-  return contact.addressOverride ?? contact.card.addresses
+/** The contact of a record. */
+export function contactOf(record: ContactRecord): Contact {
+  return { ...record, addresses: record.addressOverride ?? record.card.addresses }
 }
 
 /** Brings addresses that the owner gave into their canonical form, each once. @throws {DaemonError} `ADDRESS_INVALID` */
@@ -68,7 +74,7 @@ export function canonicalAddresses(addresses: readonly string[]): readonly strin
  * A contact as the store keeps it: label with the record's version, then length-prefixed contact ID, name, card, override (empty, or
  * one length-prefixed list of length-prefixed addresses), trust, blocked (one byte), time of adding (u64be).
  */
-export function encodeContact(contact: Contact): Uint8Array {
+export function encodeContact(contact: ContactRecord): Uint8Array {
   const override = contact.addressOverride?.map(address => lengthPrefixed(textBytes(address)))
   return joinBytes(
     RECORD_LABEL,
@@ -97,7 +103,8 @@ export function decodeContact(record: Uint8Array): Contact {
   const trust = TRUSTS.find(known => known === trustText)
   if (!CONTACT_ID_TEXT.test(contact) || !isValidName(name) || trust === undefined) throw damaged()
   if (blocked !== 0 && blocked !== 1) throw damaged()
-  return { contact, name, card: decodeStoredCard(cardBytes), addressOverride, trust, blocked: blocked === 1, addedAt }
+  const card = decodeStoredCard(cardBytes)
+  return contactOf({ contact, name, card, addressOverride, trust, blocked: blocked === 1, addedAt })
 }
 
 function decodeOverride(bytes: Uint8Array): readonly string[] | null {

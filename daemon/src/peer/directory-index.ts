@@ -1,13 +1,15 @@
 import { DaemonError } from '../errors.ts'
 import { type Card, isSameCard } from '../identity/card.ts'
+import { hexOf, sameBytes } from '../identity/fields.ts'
 import type { NodeId } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
+import { NAME_BYTES_MAX } from './names.ts'
 
 /** What identifies this daemon to others: a card with any of it is our own. A keyring has all of it. */
 export interface OwnIdentity {
   readonly id: string
-  readonly fingerprint: string
-  readonly lineage: string
+  readonly fingerprint: Uint8Array
+  readonly lineage: Uint8Array
   readonly nodeId: NodeId
 }
 
@@ -15,6 +17,7 @@ export interface OwnIdentity {
 export type CardVerdict = { readonly kind: 'new' } | { readonly kind: 'newer' | 'same'; readonly contact: Contact }
 
 const CANDIDATE_COUNT_MAX = 20
+const REFERENCE_LENGTH_MAX = 4 * NAME_BYTES_MAX
 
 /** Contacts in memory, found by everything that is unique among them. */
 export class DirectoryIndex {
@@ -42,8 +45,8 @@ export class DirectoryIndex {
     return this.#byNodeId.get(nodeId)
   }
 
-  byFingerprint(fingerprint: string): Contact | undefined {
-    return this.#byFingerprint.get(fingerprint)
+  byFingerprint(fingerprint: Uint8Array): Contact | undefined {
+    return this.#byFingerprint.get(hexOf(fingerprint))
   }
 
   /** Whether `name` would make `resolve` mean someone else than `except`, or hide someone else's ID. */
@@ -58,9 +61,9 @@ export class DirectoryIndex {
     this.#byContact.set(contact.contact, contact)
     this.#byName.set(contact.name, contact)
     this.#byId.set(contact.card.id, contact)
-    this.#byFingerprint.set(contact.card.fingerprint, contact)
+    this.#byFingerprint.set(hexOf(contact.card.fingerprint), contact)
     this.#byNodeId.set(contact.card.nodeId, contact)
-    this.#byLineage.set(contact.card.lineage, contact)
+    this.#byLineage.set(hexOf(contact.card.lineage), contact)
   }
 
   delete(contactId: string): void {
@@ -69,9 +72,9 @@ export class DirectoryIndex {
     this.#byContact.delete(contactId)
     this.#byName.delete(contact.name)
     this.#byId.delete(contact.card.id)
-    this.#byFingerprint.delete(contact.card.fingerprint)
+    this.#byFingerprint.delete(hexOf(contact.card.fingerprint))
     this.#byNodeId.delete(contact.card.nodeId)
-    this.#byLineage.delete(contact.card.lineage)
+    this.#byLineage.delete(hexOf(contact.card.lineage))
   }
 
   /**
@@ -80,7 +83,8 @@ export class DirectoryIndex {
    * @throws {DaemonError} `NO_SUCH_PEER`; `AMBIGUOUS_PEER`, whose data lists at most 20 `candidates`
    */
   resolve(reference: string): Contact {
-    const text = reference.trim().normalize('NFC')
+    // Nothing that a contact is called is longer; the bound comes before the work.
+    const text = reference.length > REFERENCE_LENGTH_MAX ? '' : reference.trim().normalize('NFC')
     const exact = this.#byName.get(text) ?? this.#byId.get(text) ?? this.#byContact.get(text)
     if (exact !== undefined) return exact
     const candidates = text === '' ? [] : this.list().filter(contact => startsOneOf(contact, text))
@@ -102,19 +106,19 @@ export class DirectoryIndex {
    */
   judge(card: Card, own: OwnIdentity): CardVerdict {
     if (isOwn(card, own)) throw new DaemonError('SELF', 'The card is your own.')
-    const byKey = this.#byFingerprint.get(card.fingerprint)
-    const byNode = this.#byNodeId.get(card.nodeId)
     // The key of a card may be the first of another's lineage, and the lineage of a card another's key.
-    const byLineage = [card.lineage, card.fingerprint].flatMap(print => this.#byLineage.get(print) ?? [])
-    const strong = [byKey, byNode, ...byLineage, this.#byFingerprint.get(card.lineage)]
+    const prints = [hexOf(card.fingerprint), hexOf(card.lineage)]
+    const strong = [
+      this.#byNodeId.get(card.nodeId),
+      ...prints.flatMap(print => [this.#byFingerprint.get(print), this.#byLineage.get(print)])
+    ]
     const blocked = strong.find(contact => contact?.blocked)
     if (blocked !== undefined) throw about('BLOCKED', blocked, 'The card is of a blocked contact')
-    const holders = new Set([...strong, this.#byId.get(card.id)].filter(contact => contact !== undefined))
+    const holders = [...strong, this.#byId.get(card.id)].filter(contact => contact !== undefined)
+    const other = holders.find(contact => !belongsTo(card, contact))
+    if (other !== undefined) throw about('CONTACT_EXISTS', other, 'Key, node ID, ID or lineage belong to a contact')
     const [holder] = holders
     if (holder === undefined) return { kind: 'new' }
-    if (holders.size > 1 || !belongsTo(card, holder)) {
-      throw about('CONTACT_EXISTS', holder, 'Another contact has that key, node ID or ID')
-    }
     return this.#judgeSerial(card, holder)
   }
 
@@ -127,17 +131,17 @@ export class DirectoryIndex {
 }
 
 function belongsTo(card: Card, { card: held }: Contact): boolean {
-  return card.fingerprint === held.fingerprint && card.nodeId === held.nodeId && card.lineage === held.lineage
+  return (
+    card.nodeId === held.nodeId &&
+    sameBytes(card.fingerprint, held.fingerprint) &&
+    sameBytes(card.lineage, held.lineage)
+  )
 }
 
 function isOwn(card: Card, own: OwnIdentity): boolean {
-  const prints = [own.fingerprint, own.lineage]
-  return (
-    card.id === own.id ||
-    card.nodeId === own.nodeId ||
-    prints.includes(card.fingerprint) ||
-    prints.includes(card.lineage)
-  )
+  const ownPrints = [hexOf(own.fingerprint), hexOf(own.lineage)]
+  const isOwnKey = [card.fingerprint, card.lineage].some(print => ownPrints.includes(hexOf(print)))
+  return isOwnKey || card.id === own.id || card.nodeId === own.nodeId
 }
 
 function startsOneOf({ name, contact, card }: Contact, text: string): boolean {

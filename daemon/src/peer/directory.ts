@@ -5,7 +5,15 @@ import { sameBytes, textBytes } from '../identity/fields.ts'
 import type { RandomBytes } from '../random.ts'
 import type { Store, StoreWrite } from '../store/port.ts'
 import type { NodeId } from '../transport/port.ts'
-import { type Contact, canonicalAddresses, decodeContact, encodeContact, makeContactId } from './contact.ts'
+import {
+  type Contact,
+  type ContactRecord,
+  canonicalAddresses,
+  contactOf,
+  decodeContact,
+  encodeContact,
+  makeContactId
+} from './contact.ts'
 import { DirectoryIndex, type OwnIdentity } from './directory-index.ts'
 import { defaultName, parseName } from './names.ts'
 
@@ -76,8 +84,8 @@ export class Directory {
     return this.#index.byNodeId(nodeId)
   }
 
-  /** @param fingerprint - SHA-256 of the Themis key container, in hexadecimal */
-  byFingerprint(fingerprint: string): Contact | undefined {
+  /** @param fingerprint - SHA-256 of the Themis key container */
+  byFingerprint(fingerprint: Uint8Array): Contact | undefined {
     return this.#index.byFingerprint(fingerprint)
   }
 
@@ -188,7 +196,7 @@ export class Directory {
       throw new DaemonError('TOO_MANY_CONTACTS', `There are ${this.#index.size} contacts already.`)
     }
     if (wanted !== undefined) this.#assertFree(wanted)
-    const contact: Contact = {
+    const contact = contactOf({
       contact: this.#freshContactId(),
       name: wanted ?? defaultName(card.id, name => this.#index.isNameTaken(name)),
       card,
@@ -196,13 +204,14 @@ export class Directory {
       trust: 'known',
       blocked: false,
       addedAt: this.#deps.clock.wallMs()
-    }
+    })
     await this.#put(contact)
     this.#tell({ kind: 'added', contact })
     return contact
   }
 
-  async #replace(kind: 'updated' | 'trust', before: Contact, after: Contact): Promise<Contact> {
+  async #replace(kind: 'updated' | 'trust', before: Contact, record: ContactRecord): Promise<Contact> {
+    const after = contactOf(record)
     await this.#put(after)
     this.#tell({ kind, contact: after, before })
     return after
@@ -238,7 +247,11 @@ export class Directory {
   }
 
   #freshContactId(): string {
-    return makeContactId(this.#deps.randomBytes)
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const contact = makeContactId(this.#deps.randomBytes)
+      if (this.#index.byContact(contact) === undefined) return contact
+    }
+    throw new RangeError('the random source repeats itself')
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {

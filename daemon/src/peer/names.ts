@@ -57,7 +57,7 @@ export function defaultId(user: string, host: string, suffix: string): string {
   const room = NAME_BYTES_MAX - 2 - Buffer.byteLength(suffix)
   const hostPart = cleanText(host, Math.floor(room / 2)) || 'host'
   const userPart = cleanText(user, room - Buffer.byteLength(hostPart)).replace(/^[ -]+/, '') || 'user'
-  return `${userPart}@${hostPart}-${suffix}`.normalize('NFC')
+  return `${userPart}@${hostPart}-${suffix}`
 }
 
 /** The longest start of `text` that has at most `maxBytes` bytes of UTF-8, never cutting a character, with no space at its end. */
