@@ -70,7 +70,8 @@ export function parleyNoise(): (components: Parameters<NoiseFactory>[0]) => Conn
         try {
           return await inner.secureOutbound(connection, options)
         } catch (cause) {
-          if (cause instanceof Error && cause.name === 'UnexpectedPeerError') throw new Error(WRONG_NODE_MARK, { cause })
+          if (cause instanceof Error && cause.name === 'UnexpectedPeerError')
+            throw new Error(WRONG_NODE_MARK, { cause })
           throw cause
         }
       }

@@ -296,7 +296,10 @@ class Libp2pTransport implements Transport {
       const listener = transport.createListener({ upgrader: parts.upgrader })
       await listener.listen(target)
       this.#listeners.push(listener)
-      const port = listener.getAddrs()[0]?.getComponents().find(({ name }) => name === 'tcp')?.value
+      const port = listener
+        .getAddrs()[0]
+        ?.getComponents()
+        .find(({ name }) => name === 'tcp')?.value
       return address.replace(/\/tcp\/\d+/, `/tcp/${port}`)
     } catch (cause) {
       const isTaken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
