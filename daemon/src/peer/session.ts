@@ -1,0 +1,658 @@
+import type { PeerSessionInfo, SessionState } from '@parley/client-sdk/contract'
+import type { Actor, Behaviour, Exit } from '../actor/actor.ts'
+import type { Timer } from '../actor/clock.ts'
+import type { Receiving } from '../delivery/port.ts'
+import { DaemonError } from '../errors.ts'
+import type { Log } from '../observe/log-port.ts'
+import type { RandomBytes } from '../random.ts'
+import type { ByteStream, StreamEnd, Transport } from '../transport/port.ts'
+import { arbitrate } from './arbitration.ts'
+import type { Contact } from './contact.ts'
+import { type DialLimits, Dialler } from './dialler.ts'
+import type { Envelope } from './envelope.ts'
+import { type EndCode, PeerFault } from './fault.ts'
+import { IncomingLanes } from './incoming.ts'
+import { Link, type LinkLimits, type LinkListener } from './link.ts'
+import { OpenLink } from './open-link.ts'
+import { OutgoingLanes, OutgoingQueue, type SendJob } from './outgoing.ts'
+import type { Self } from './self.ts'
+
+export interface SessionLimits extends LinkLimits, DialLimits {
+  readonly handshakeTimeoutMs: number
+  readonly handshakesAtOncePerContact: number
+  readonly sendDialWaitMs: number
+  readonly contactQueueBytesMax: number
+  readonly pingAfterMs: number
+  readonly peerDeadAfterMs: number
+  readonly rekeyAfterMs: number
+  readonly rekeyAfterWraps: number
+  readonly sessionAgeMsMax: number
+  readonly sessionWrapsMax: number
+  readonly rekeyDrainMs: number
+  readonly glareWindowMs: number
+  readonly clockSkewMsMax: number
+}
+
+/** What happened with a contact, told upwards. */
+export interface SessionReports {
+  /** The state, or what is known of it, has changed. */
+  changed(info: PeerSessionInfo): void
+  /** A named thing happened, for counters. */
+  counted(name: string): void
+  skewed(skewMs: number): void
+  /** The peer sent its card. */
+  cardReceived(card: Uint8Array): void
+  /** After `say-bye`: no session is left. */
+  closed(): void
+}
+
+export interface SessionDeps {
+  readonly self: Self
+  readonly transport: Transport
+  readonly receiving: Receiving
+  readonly randomBytes: RandomBytes
+  readonly limits: SessionLimits
+  readonly log: Log
+  readonly reports: SessionReports
+}
+
+export type SessionMessage =
+  | { readonly type: 'inbound'; readonly stream: ByteStream }
+  | { readonly type: 'dialled'; readonly stream: ByteStream; readonly rekeyGeneration: number | undefined }
+  | { readonly type: 'dial-failed'; readonly error: unknown }
+  | { readonly type: 'dial-due' }
+  | { readonly type: 'bytes'; readonly link: Link; readonly chunk: Uint8Array }
+  | { readonly type: 'drained'; readonly link: Link }
+  | { readonly type: 'ended'; readonly link: Link }
+  | { readonly type: 'closed'; readonly link: Link; readonly end: StreamEnd }
+  | { readonly type: 'handshake-due'; readonly link: Link }
+  | { readonly type: 'pulse'; readonly open: OpenLink }
+  | { readonly type: 'drain-due'; readonly open: OpenLink }
+  | { readonly type: 'send'; readonly job: SendJob }
+  | { readonly type: 'send-due' }
+  | { readonly type: 'offline-due' }
+  | { readonly type: 'contact'; readonly contact: Contact }
+  /** The host woke up or its addresses changed: what was learned by failing is void. */
+  | { readonly type: 'awake' }
+  /** Ends the sessions in good order; `stop` follows. */
+  | { readonly type: 'say-bye' }
+
+/**
+ * The actor of one contact: dials it, answers it, keeps one session with it, and moves messages both ways.
+ *
+ * `offline → dialling → negotiating → established → rekeying → closing`. The state is derived from the links that are there
+ * (`#deriveState`), never set.
+ */
+export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
+  readonly #actor: Actor<SessionMessage>
+  readonly #deps: SessionDeps
+  readonly #dialler: Dialler
+  readonly #queue = new OutgoingQueue()
+  /** Streams whose handshake is under way, with their deadlines. */
+  readonly #handshaking = new Map<Link, Timer>()
+  /** Links whose session is up, the oldest first. */
+  readonly #open: OpenLink[] = []
+  #contact: Contact
+  /** Where messages go out. */
+  #sending: OpenLink | undefined
+  #isClosing = false
+  #isFlushDue = false
+  #sendTimer: { readonly timer: Timer; readonly dueMs: number } | undefined
+  #offlineTimer: Timer | undefined
+  #lastEnd: { readonly code: EndCode; readonly detail: string; readonly at: number } | undefined
+  #reported: SessionState = 'offline'
+  #since: number
+
+  constructor(actor: Actor<SessionMessage>, contact: Contact, deps: SessionDeps) {
+    this.#actor = actor
+    this.#contact = contact
+    this.#deps = deps
+    this.#since = actor.clock.wallMs()
+    this.#dialler = new Dialler(actor, deps.transport, deps.limits, deps.randomBytes)
+    this.#dialOrPlan()
+    this.#report()
+  }
+
+  receive(message: SessionMessage): void {
+    switch (message.type) {
+      case 'inbound':
+        this.#inbound(message.stream)
+        break
+      case 'dialled':
+        this.#dialled(message.stream, message.rekeyGeneration)
+        break
+      case 'dial-failed':
+        this.#dialFailed(message.error)
+        break
+      case 'dial-due':
+        this.#dialDue()
+        break
+      case 'bytes':
+        message.link.feed(message.chunk)
+        break
+      case 'drained':
+        this.#flushSoon()
+        break
+      case 'ended':
+        message.link.ended()
+        break
+      case 'closed':
+        message.link.closed(message.end)
+        break
+      case 'handshake-due':
+        message.link.close('HANDSHAKE_TIMED_OUT', 'the handshake took too long')
+        break
+      case 'pulse':
+        this.#pulse(message.open)
+        break
+      case 'drain-due':
+        message.open.link.close(message.open.endCode ?? 'CONNECTION_LOST', 'the old stream did not end in time')
+        break
+      case 'send':
+        this.#send(message.job)
+        break
+      case 'send-due':
+        this.#sendDue()
+        break
+      case 'offline-due':
+        this.#failQueue()
+        break
+      case 'contact':
+        this.#contactChanged(message.contact)
+        break
+      case 'awake':
+        this.#redial()
+        break
+      case 'say-bye':
+        this.#sayBye()
+        break
+    }
+    this.#report()
+  }
+
+  stopped(exit: Exit): void {
+    this.#dialler.stop()
+    const code = this.#isClosing ? 'STOPPING' : 'FAILED'
+    const detail = exit.type === 'normal' ? exit.reason : 'the session failed'
+    for (const open of [...this.#open]) open.link.close(code, detail)
+    for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
+    for (const job of this.#queue.removeWhere(() => true)) {
+      job.failed(new DaemonError('PEER_OFFLINE', 'the session has stopped', { data: { sent: job.sentCount } }))
+    }
+  }
+
+  // Streams
+
+  #inbound(stream: ByteStream): void {
+    if (this.#sending === undefined) this.#dialler.forget()
+    const { handshakesAtOncePerContact } = this.#deps.limits
+    if (this.#isClosing || this.#handshaking.size >= handshakesAtOncePerContact || !this.#dialler.mayHandshake()) {
+      this.#deps.reports.counted('HANDSHAKE_LIMIT')
+      stream.reset('too many handshakes')
+      if (this.#sending === undefined) this.#dialler.dialLater()
+    } else this.#begin(stream, undefined)
+  }
+
+  #dialled(stream: ByteStream, rekeyGeneration: number | undefined): void {
+    this.#dialler.roundOver()
+    if (this.#isClosing) stream.reset('stopping')
+    else this.#begin(stream, rekeyGeneration)
+  }
+
+  #begin(stream: ByteStream, rekeyGeneration: number | undefined): void {
+    const { self, limits, randomBytes } = this.#deps
+    const { card } = this.#contact
+    const link = new Link(
+      {
+        stream,
+        self,
+        limits,
+        randomBytes,
+        clock: this.#actor.clock,
+        peer: {
+          id: card.id,
+          publicKey: card.publicKey,
+          fingerprint: card.fingerprint,
+          nodeId: card.nodeId,
+          cardSerial: card.serial
+        },
+        ...(rekeyGeneration === undefined ? {} : { rekeyGeneration })
+      },
+      this
+    )
+    this.#handshaking.set(link, this.#actor.after(limits.handshakeTimeoutMs, { type: 'handshake-due', link }))
+    stream.read({
+      data: chunk => {
+        if (!this.#actor.tell({ type: 'bytes', link, chunk })) stream.reset('more chunks than fit')
+      },
+      drained: () => void this.#actor.tell({ type: 'drained', link }, 'control'),
+      ended: () => void this.#actor.tell({ type: 'ended', link }, 'control'),
+      closed: end => void this.#actor.tell({ type: 'closed', link, end }, 'control')
+    })
+  }
+
+  // What a link tells
+
+  opened(link: Link): void {
+    this.#handshaking.get(link)?.cancel()
+    this.#handshaking.delete(link)
+    const fresh = this.#openLink(link)
+    this.#deps.reports.counted('opened')
+    this.#dialler.succeeded()
+    this.#offlineTimer?.cancel()
+    this.#offlineTimer = undefined
+    const olds = this.#open.filter(open => open.endCode === undefined)
+    this.#open.push(fresh)
+    for (const old of olds) this.#arbitrate(old, fresh)
+    if (this.#sending === undefined && !fresh.isSendEnded) this.#sending = fresh
+    this.#activateReceiving()
+    this.#schedulePulse(fresh)
+    if (link.hello.heldCardSerial < this.#deps.self.cardSerial())
+      fresh.queue({ card: { card: this.#deps.self.cardBytes() } })
+    if (this.#isClosing) this.#sayBye()
+    this.#flushSoon()
+  }
+
+  received(link: Link, envelope: Envelope): void {
+    const open = this.#open.find(candidate => candidate.link === link)
+    if (open === undefined) return
+    if (open.isReceiveEnded) throw new PeerFault('PROTOCOL_VIOLATION', 'an envelope after the last one')
+    if ('run' in envelope) open.incoming.receive(envelope.run)
+    else if ('credit' in envelope) {
+      open.outgoing.grant(envelope.credit.lane, envelope.credit.messages, envelope.credit.bytes)
+      this.#flushSoon()
+    } else if ('laneOpen' in envelope) open.incoming.open(envelope.laneOpen)
+    else if ('ping' in envelope) this.#pinged(open, envelope.ping.nonce, envelope.ping.reply, envelope.ping.rekey)
+    else if ('card' in envelope) this.#deps.reports.cardReceived(envelope.card.card)
+    else if ('end' in envelope) this.#receiveEnded(open)
+    else if ('bye' in envelope) this.#byeReceived(open, envelope.bye.code)
+    else throw new PeerFault('PROTOCOL_VIOLATION', 'a second hello')
+    this.#noteSkew(open)
+  }
+
+  peerEnded(link: Link): void {
+    const open = this.#open.find(candidate => candidate.link === link)
+    if (open === undefined || open.isReceiveEnded) return
+    if (open.endCode === undefined) link.close('PEER_CLOSED', 'the peer ended the stream')
+    else this.#receiveEnded(open)
+  }
+
+  over(link: Link, code: EndCode, detail: string): void {
+    this.#handshaking.get(link)?.cancel()
+    const wasHandshaking = this.#handshaking.delete(link)
+    const open = this.#open.find(candidate => candidate.link === link)
+    if (open !== undefined) this.#forget(open)
+    const endCode = open?.endCode ?? code
+    this.#deps.reports.counted(endCode)
+    this.#deps.log.info(
+      { contact: this.#contact.contact, code: endCode, detail, openedByUs: link.openedByUs },
+      'session stream over'
+    )
+    if (open !== undefined || link.openedByUs || endCode === 'VERSION_MISMATCH') {
+      if (endCode !== 'GLARE' && endCode !== 'REKEYED')
+        this.#lastEnd = { code: endCode, detail, at: this.#actor.clock.wallMs() }
+    }
+    if (endCode === 'VERSION_MISMATCH') this.#dialler.setHopeless()
+    this.#activateReceiving()
+    this.#flushSoon()
+    if (this.#sending === undefined) this.#wentOffline(wasHandshaking && link.openedByUs)
+    if (this.#isClosing && this.#open.length === 0) this.#deps.reports.closed()
+  }
+
+  // Open links
+
+  #openLink(link: Link): OpenLink {
+    const { receiving, limits } = this.#deps
+    const epoch = Buffer.from(link.transcript.subarray(0, 8)).toString('hex')
+    const incoming = new IncomingLanes({
+      receiving,
+      epoch,
+      countMax: limits.laneCountMax,
+      messageBytesMax: limits.messageBytesMax,
+      origin: { contact: this.#contact.contact, from: this.#contact.card.id, fromName: () => this.#contact.name },
+      credit: (lane, messages, bytes) => {
+        open.queueCredit({ lane, messages, bytes })
+        this.#flushSoon()
+      }
+    })
+    const open = new OpenLink(
+      link,
+      new OutgoingLanes(epoch, limits.laneCountMax),
+      incoming,
+      this.#actor.clock.monotonicMs()
+    )
+    return open
+  }
+
+  #arbitrate(old: OpenLink, fresh: OpenLink): void {
+    const decides = Buffer.compare(this.#deps.self.publicKeyBytes, this.#contact.card.publicKeyBytes) < 0
+    const verdict = arbitrate(old, fresh, decides, this.#deps.limits.glareWindowMs)
+    this.#deps.log.debug({ contact: this.#contact.contact, verdict }, 'two sessions are up')
+    switch (verdict) {
+      case 'peer-restarted':
+        old.link.close('PEER_RESTARTED', 'the peer is a new process')
+        break
+      case 'replaced':
+        old.link.close('REPLACED', 'the same side opened another session')
+        break
+      case 'rekeyed':
+        this.#deps.reports.counted('rekeys')
+        this.#retire(old, fresh, 'REKEYED')
+        break
+      case 'keep-new':
+        this.#deps.reports.counted('glares')
+        this.#retire(old, fresh, 'GLARE')
+        break
+      case 'keep-old':
+        this.#deps.reports.counted('glares')
+        this.#retire(fresh, old, 'GLARE')
+        break
+      case 'wait':
+        break
+    }
+  }
+
+  /** Ends `loser` for `winner`: nothing is sent on it after its last envelope, and it is read to its end. */
+  #retire(loser: OpenLink, winner: OpenLink, code: 'GLARE' | 'REKEYED'): void {
+    loser.endCode = code
+    loser.queueEnd(code === 'GLARE' ? { bye: { code, text: 'one session is enough' } } : { end: {} })
+    loser.drainTimer ??= this.#actor.after(this.#deps.limits.rekeyDrainMs, { type: 'drain-due', open: loser })
+    if (this.#sending === loser || this.#sending === undefined) this.#sending = winner
+    if (loser.isReceiveEnded) this.#flushSoon()
+  }
+
+  #receiveEnded(open: OpenLink): void {
+    open.isReceiveEnded = true
+    // The peer may begin to rekey before its new session has come up here: then that has this long.
+    open.drainTimer ??= this.#actor.after(this.#deps.limits.rekeyDrainMs, { type: 'drain-due', open })
+    this.#activateReceiving()
+    this.#flushSoon()
+  }
+
+  #byeReceived(open: OpenLink, code: string): void {
+    if (open.endCode !== undefined) {
+      this.#receiveEnded(open)
+      return
+    }
+    open.isReceiveEnded = true
+    const other = this.#open.find(candidate => candidate !== open && candidate.endCode === undefined)
+    if (code === 'GLARE' && other !== undefined) {
+      this.#deps.reports.counted('glares')
+      this.#retire(open, other, 'GLARE')
+      this.#activateReceiving()
+      return
+    }
+    open.link.close('PEER_CLOSED', `the peer said bye: ${/^[A-Z_]{1,40}$/.test(code) ? code : 'no code'}`)
+  }
+
+  /** A lane receives only while no older session of this contact may still deliver: that keeps the order. */
+  #activateReceiving(): void {
+    for (const open of this.#open) {
+      open.incoming.activate()
+      if (!open.isReceiveEnded) return
+    }
+  }
+
+  #forget(open: OpenLink): void {
+    open.drainTimer?.cancel()
+    open.pulse?.cancel()
+    open.incoming.close()
+    this.#open.splice(this.#open.indexOf(open), 1)
+    if (this.#sending === open) this.#sending = this.#open.findLast(candidate => candidate.endCode === undefined)
+  }
+
+  #pinged(open: OpenLink, nonce: Uint8Array, isReply: boolean, wantsRekey: boolean): void {
+    if (nonce.length !== 8) throw new PeerFault('PROTOCOL_VIOLATION', 'a ping without 8 bytes')
+    if (isReply) return
+    open.queue({ ping: { nonce, reply: true, rekey: false } })
+    if (wantsRekey && open.openedByUs) this.#rekey(open)
+    this.#flushSoon()
+  }
+
+  /** Looks after an open link from time to time: silence, age, rekeying. */
+  #pulse(open: OpenLink): void {
+    if (open.link.isOver) return
+    const { clock } = this.#actor
+    const { pingAfterMs, peerDeadAfterMs, sessionAgeMsMax, sessionWrapsMax, rekeyAfterMs } = this.#deps.limits
+    const nowMs = clock.monotonicMs()
+    const silentMs = nowMs - open.link.lastByteMs
+    const ageMs = nowMs - open.openedAtMs
+    if (silentMs >= peerDeadAfterMs) {
+      open.link.close('PEER_SILENT', `no byte for ${Math.round(silentMs)} ms`)
+      return
+    }
+    if (ageMs >= sessionAgeMsMax || open.link.wrapCount >= sessionWrapsMax) {
+      open.link.close('SESSION_EXPIRED', 'the session is over its limits of age and use')
+      return
+    }
+    if (silentMs >= pingAfterMs) open.queuePing({ nonce: this.#deps.randomBytes(8), reply: false, rekey: false })
+    if (ageMs >= rekeyAfterMs) this.#wantRekey(open)
+    this.#schedulePulse(open)
+    this.#flushSoon()
+  }
+
+  #schedulePulse(open: OpenLink): void {
+    const { pingAfterMs, peerDeadAfterMs, rekeyAfterMs } = this.#deps.limits
+    const everyMs = Math.max(10, Math.min(pingAfterMs / 2, (peerDeadAfterMs - pingAfterMs) / 2, rekeyAfterMs / 2))
+    open.pulse = this.#actor.after(everyMs, { type: 'pulse', open })
+  }
+
+  // Rekeying
+
+  #wantRekey(open: OpenLink): void {
+    if (open.endCode !== undefined || open !== this.#sending) return
+    if (open.openedByUs) this.#rekey(open)
+    else if (!open.hasAskedForRekey) {
+      open.hasAskedForRekey = true
+      open.queue({ ping: { nonce: this.#deps.randomBytes(8), reply: false, rekey: true } })
+    }
+  }
+
+  #rekey(open: OpenLink): void {
+    if (open.endCode === undefined && this.#handshaking.size === 0) this.#dialler.planRekey(open.generation + 1)
+  }
+
+  // Dialling
+
+  #dialDue(): void {
+    const generation = this.#dialler.takeDue()
+    const current = this.#sending
+    if (current === undefined) this.#dialOrPlan()
+    else if (generation === current.generation + 1) this.#dialler.dialNow(this.#contact, generation)
+  }
+
+  #dialOrPlan(): boolean {
+    const isDialling = this.#dialler.dialNow(this.#contact, undefined)
+    if (!isDialling) this.#dialler.dialLater()
+    return isDialling
+  }
+
+  /** Dials anew, as if nothing had failed so far. */
+  #redial(): void {
+    if (this.#sending !== undefined) return
+    this.#dialler.forget()
+    this.#dialOrPlan()
+  }
+
+  #dialFailed(error: unknown): void {
+    this.#dialler.roundOver()
+    const code = error instanceof DaemonError && isDialCode(error.code) ? error.code : 'DIAL_FAILED'
+    const detail = error instanceof Error ? error.message : 'the dial failed'
+    this.#deps.reports.counted(code)
+    this.#deps.log.debug({ contact: this.#contact.contact, code, detail }, 'dial failed')
+    if (this.#sending !== undefined) return
+    this.#lastEnd = { code, detail, at: this.#actor.clock.wallMs() }
+    this.#wentOffline(true)
+  }
+
+  /** No session is up. After a failed dial or handshake of ours, what waits has waited long enough. */
+  #wentOffline(dialFailed: boolean): void {
+    if (this.#isClosing) return
+    if (this.#handshaking.size === 0 && !this.#dialler.isBusy) {
+      if (dialFailed) this.#failQueue()
+      this.#dialler.dialLater()
+    }
+    this.#waitOffline()
+  }
+
+  #contactChanged(contact: Contact): void {
+    const before = this.#contact
+    this.#contact = contact
+    if (String(before.addresses) !== String(contact.addresses)) this.#redial()
+  }
+
+  // Sending
+
+  #send(job: SendJob): void {
+    const { contactQueueBytesMax } = this.#deps.limits
+    if (this.#isClosing) {
+      job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping'))
+      return
+    }
+    if (this.#queue.bytes + job.bytes > contactQueueBytesMax && !this.#queue.isEmpty) {
+      const freeBytes = Math.max(0, contactQueueBytesMax - this.#queue.bytes)
+      job.failed(
+        new DaemonError('QUEUE_FULL', 'too much waits for this contact', { data: { scope: 'contact', freeBytes } })
+      )
+      return
+    }
+    this.#queue.add(job)
+    this.#armSendTimer()
+    if (this.#sending !== undefined) this.#flushSoon()
+    else if (this.#handshaking.size === 0 && !this.#dialler.isBusy && !this.#dialOrPlan()) this.#failQueue()
+    else this.#waitOffline()
+  }
+
+  #waitOffline(): void {
+    if (this.#queue.isEmpty || this.#offlineTimer !== undefined) return
+    this.#offlineTimer = this.#actor.after(this.#deps.limits.sendDialWaitMs, { type: 'offline-due' })
+  }
+
+  /** Tells everything that waits that the peer cannot be reached, and why. */
+  #failQueue(): void {
+    this.#offlineTimer?.cancel()
+    this.#offlineTimer = undefined
+    if (this.#sending !== undefined) return
+    const end = this.#lastEnd
+    const code = end?.code === 'NOT_ACCEPTED' ? 'NOT_ACCEPTED' : 'PEER_OFFLINE'
+    const { name } = this.#contact
+    const message =
+      code === 'NOT_ACCEPTED'
+        ? `${name} has probably not added your card`
+        : `${name} is not reachable${end === undefined ? '' : ` (${end.detail})`}`
+    for (const job of this.#queue.removeWhere(() => true))
+      job.failed(new DaemonError(code, message, { data: { sent: job.sentCount } }))
+  }
+
+  #armSendTimer(): void {
+    const dueMs = this.#queue.nextDeadlineMs()
+    if (dueMs === undefined || (this.#sendTimer !== undefined && this.#sendTimer.dueMs <= dueMs)) return
+    this.#sendTimer?.timer.cancel()
+    const timer = this.#actor.after(Math.max(0, dueMs - this.#actor.clock.monotonicMs()), { type: 'send-due' })
+    this.#sendTimer = { timer, dueMs }
+  }
+
+  #sendDue(): void {
+    this.#sendTimer = undefined
+    const nowMs = this.#actor.clock.monotonicMs()
+    for (const job of this.#queue.removeWhere(waiting => waiting.deadlineMs <= nowMs)) {
+      const { name } = this.#contact
+      const message = `no program of ${name} took messages on channel ${job.channel} in the time given`
+      job.failed(new DaemonError('TIMED_OUT', message, { data: { sent: job.sentCount } }))
+    }
+    this.#armSendTimer()
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return
+    this.#isFlushDue = true
+    this.#actor.clock.endOfTurn(() => {
+      this.#isFlushDue = false
+      this.#actor.run(() => this.#flush())
+    })
+  }
+
+  #flush(): void {
+    const { frameBytesMax, rekeyAfterWraps, sessionWrapsMax } = this.#deps.limits
+    for (const open of [...this.#open]) {
+      if (open.link.isOver) continue
+      const queue = open === this.#sending ? this.#queue : undefined
+      if (queue !== undefined) this.#openLanes(open, queue)
+      for (const job of open.flush(queue, frameBytesMax)) job.done()
+      // Once everything is written, our direction ends; when the peer's has too, the stream is over.
+      if (open.isSendEnded && open.link.isWritable) open.link.end()
+      if (open.link.wrapCount >= sessionWrapsMax)
+        open.link.close('SESSION_EXPIRED', 'the session has sent all frames that it may')
+      else if (open.link.wrapCount >= rekeyAfterWraps) this.#wantRekey(open)
+    }
+    this.#report()
+  }
+
+  #openLanes(open: OpenLink, queue: OutgoingQueue): void {
+    if (open.isSendEnded) return
+    const { opened, refused } = open.outgoing.open(queue.channels())
+    for (const { lane, channel } of opened) open.queue({ laneOpen: { lane, channel, durable: false } })
+    for (const channel of refused) {
+      for (const job of queue.removeWhere(waiting => waiting.channel === channel)) {
+        job.failed(new DaemonError('CHANNEL_LIMIT', `no lane is left for channel ${channel}`))
+      }
+    }
+  }
+
+  // Ends and reports
+
+  #sayBye(): void {
+    this.#isClosing = true
+    this.#dialler.stop()
+    for (const link of [...this.#handshaking.keys()]) link.close('STOPPING', 'the daemon is stopping')
+    for (const open of this.#open) {
+      open.queueEnd({ bye: { code: 'STOPPING', text: 'the daemon is stopping' } })
+      open.endCode ??= 'STOPPING'
+    }
+    for (const job of this.#queue.removeWhere(() => true)) {
+      job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping', { data: { sent: job.sentCount } }))
+    }
+    if (this.#open.length === 0) this.#deps.reports.closed()
+    this.#flushSoon()
+  }
+
+  #noteSkew(open: OpenLink): void {
+    if (open.isSkewReported || open.link.lastSentAtSeconds === 0) return
+    const skewMs = open.link.lastSentAtSeconds * 1_000 - this.#actor.clock.wallMs()
+    if (Math.abs(skewMs) <= this.#deps.limits.clockSkewMsMax) return
+    open.isSkewReported = true
+    this.#deps.reports.skewed(skewMs)
+  }
+
+  #deriveState(): SessionState {
+    if (this.#isClosing) return 'closing'
+    if (this.#sending !== undefined) return this.#open.length > 1 || this.#dialler.isBusy ? 'rekeying' : 'established'
+    if (this.#handshaking.size > 0) return 'negotiating'
+    return this.#dialler.isBusy ? 'dialling' : 'offline'
+  }
+
+  #report(): void {
+    const state = this.#deriveState()
+    const nextDialAt = this.#dialler.nextDialAt
+    if (state !== this.#reported) this.#since = this.#actor.clock.wallMs()
+    this.#reported = state
+    const current = this.#sending
+    this.#deps.reports.changed({
+      state,
+      since: this.#since,
+      ...(current === undefined
+        ? {}
+        : {
+            openedBy: current.openedByUs ? 'us' : 'peer',
+            address: current.link.stream.address,
+            generation: current.generation
+          }),
+      ...(this.#lastEnd === undefined ? {} : { lastEnd: this.#lastEnd }),
+      ...(nextDialAt === undefined || current !== undefined ? {} : { nextDialAt })
+    })
+  }
+}
+
+function isDialCode(code: string): code is 'DIAL_FAILED' | 'WRONG_NODE' | 'NOT_ACCEPTED' {
+  return code === 'DIAL_FAILED' || code === 'WRONG_NODE' || code === 'NOT_ACCEPTED'
+}
