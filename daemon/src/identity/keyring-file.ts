@@ -88,7 +88,8 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 function saveError(error: unknown, path: string): DaemonError {
-  if (codeOf(error) === 'EEXIST') {
+  // `mkdir` says EEXIST too, of a file in the folder's place.
+  if (codeOf(error) === 'EEXIST' && (error as NodeJS.ErrnoException).syscall === 'link') {
     return new DaemonError('ALREADY_INITIALIZED', `There is an identity already: ${path}`, { cause: error })
   }
   return new DaemonError('STORE_UNAVAILABLE', `${path} cannot be written: ${codeOf(error)}.`, { cause: error })
