@@ -19,9 +19,17 @@ export function wipeBytes(bytes: Uint8Array): void {
   bytes.fill(0)
 }
 
-/** A plain `Uint8Array` over the memory of a `Buffer`, without a copy. */
-export function plainBytes(buffer: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+/**
+ * A plain `Uint8Array` over the same memory. What comes from outside passes through here or {@link copyBytes}, because
+ * `slice` and `subarray` of subclasses do other things: `Buffer`'s `slice` does not copy.
+ */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** A plain copy. */
+export function copyBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
 }
 
 /** Reads an unsigned 32-bit big-endian integer. The caller has checked that four bytes are there. */

@@ -1,5 +1,5 @@
 import type { ECDH, KeyObject } from 'node:crypto'
-import { plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
+import { copyBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
 import { ProtocolError } from './errors.ts'
 import { CONTAINER_HEADER_BYTES, containerTag, encodeContainer, hasRightChecksum } from './soter/container.ts'
 import { type Curve, curveOfTag, decodePoint, ecdhSecret, importScalar, P256 } from './soter/ecdh.ts'
@@ -51,7 +51,8 @@ export function keyKind(container: Uint8Array): KeyKind {
  * @throws {ProtocolError} `INVALID_KEY`, or `DATA_CORRUPT` for a wrong checksum
  * @see Themis src/themis/secure_keygen.c, themis_is_valid_asym_key
  */
-export function assertValidKey(container: Uint8Array): void {
+export function assertValidKey(key: Uint8Array): void {
+  const container = plainBytes(key)
   if (keyKind(container) === 'invalid') throw new ProtocolError('INVALID_KEY', 'not a key')
   if (readU32be(container, 4) !== container.length) throw new ProtocolError('INVALID_KEY', 'size of a key')
   if (!hasRightChecksum(container)) throw new ProtocolError('DATA_CORRUPT', 'checksum of a key')
@@ -78,12 +79,12 @@ export class PublicKey {
 
   /** A copy of the key container, byte for byte as it was decoded. */
   toBytes(): Uint8Array {
-    return this.#container.slice()
+    return copyBytes(this.#container)
   }
 
   /** A copy of the point in SEC1 form, compressed or not. */
   toPoint(): Uint8Array {
-    return this.#point.slice()
+    return copyBytes(this.#point)
   }
 
   /** Checks an ECDSA-SHA-256 signature in strict DER. */
@@ -168,27 +169,28 @@ export interface KeyPair {
 /**
  * Reads a public key container, compressed or not.
  *
- * @param container - copied
+ * @param key - a key container; copied
  * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`; `NOT_SUPPORTED` for RSA
  */
-export function decodePublicKey(container: Uint8Array): PublicKey {
+export function decodePublicKey(key: Uint8Array): PublicKey {
+  const container = copyBytes(key)
   const curve = curveOfKey(container, 'ec-public')
-  const copy = container.slice()
-  return new PublicKey(curve, copy, decodePoint(curve, copy.subarray(CONTAINER_HEADER_BYTES)))
+  return new PublicKey(curve, container, decodePoint(curve, container.subarray(CONTAINER_HEADER_BYTES)))
 }
 
 /**
  * Reads a private key container, with or without the spare zero byte that Themis writes.
  *
- * @param container - copied; the caller should wipe it
+ * @param key - a key container; copied; the caller should wipe it
  * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`; `NOT_SUPPORTED` for RSA
  */
-export function decodePrivateKey(container: Uint8Array): PrivateKey {
+export function decodePrivateKey(key: Uint8Array): PrivateKey {
+  const container = plainBytes(key)
   const curve = curveOfKey(container, 'ec-private')
   const payload = container.subarray(CONTAINER_HEADER_BYTES)
   const isLong = payload.length > curve.fieldBytes
   if (isLong && payload[0] !== 0) throw new ProtocolError('INVALID_KEY', 'private scalar out of range')
-  return new PrivateKey(curve, payload.slice(isLong ? 1 : 0))
+  return new PrivateKey(curve, copyBytes(payload.subarray(isLong ? 1 : 0)))
 }
 
 /**

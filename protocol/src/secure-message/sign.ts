@@ -1,4 +1,4 @@
-import { readU32le, writeU32le } from '../bytes.ts'
+import { plainBytes, readU32le, writeU32le } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import type { PrivateKey, PublicKey } from '../keys.ts'
 
@@ -30,11 +30,12 @@ export function signMessage(privateKey: PrivateKey, message: Uint8Array): Uint8A
  * Checks a signed message. Bytes after the signature are ignored, because old Themis wrappers write some:
  * whoever compares or hashes signed messages must do so with the returned content.
  *
- * @returns a view of the content inside `signed`
+ * @returns a view of the content inside `signedMessage`
  * @throws {ProtocolError} `INVALID_MESSAGE`, `AUTHENTICATION_FAILED`
  * @see Themis src/themis/secure_message_wrapper.c, themis_secure_message_verifier_proceed
  */
-export function verifyMessage(publicKey: PublicKey, signed: Uint8Array): Uint8Array {
+export function verifyMessage(publicKey: PublicKey, signedMessage: Uint8Array): Uint8Array {
+  const signed = plainBytes(signedMessage)
   if (signed.length < 8) throw new ProtocolError('INVALID_MESSAGE', 'signed message too short')
   const type = readU32le(signed, 0)
   if (type === TYPE_SIGNED_RSA) throw new ProtocolError('INVALID_MESSAGE', 'signed with an RSA key')

@@ -1,4 +1,4 @@
-import { concatBytes, readU32be, readU64be, writeU32be, writeU64be } from '../bytes.ts'
+import { concatBytes, plainBytes, readU32be, readU64be, writeU32be, writeU64be } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { type AesKey, GCM_NONCE_BYTES, GCM_TAG_BYTES, openGcm, sealGcm } from '../soter/aead.ts'
 
@@ -63,7 +63,8 @@ export function sealDataMessage(key: AesKey, content: DataMessageParts): Uint8Ar
  * @throws {ProtocolError} `AUTHENTICATION_FAILED`, `INVALID_MESSAGE`
  * @see Themis src/themis/secure_session_message.c, secure_session_unwrap
  */
-export function openDataMessage(key: AesKey, bytes: Uint8Array): DataMessage {
+export function openDataMessage(key: AesKey, wrapped: Uint8Array): DataMessage {
+  const bytes = plainBytes(wrapped)
   if (bytes.length <= WRAP_OVERHEAD_BYTES || bytes.length > WRAPPED_MESSAGE_BYTES_MAX + WRAP_OVERHEAD_BYTES) {
     throw new ProtocolError('INVALID_MESSAGE', 'length of a data message')
   }

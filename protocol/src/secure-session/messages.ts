@@ -1,4 +1,4 @@
-import { concatBytes } from '../bytes.ts'
+import { concatBytes, copyBytes, plainBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { containerSizeAt, containerTag, decodeContainer, encodeContainer } from '../soter/container.ts'
 import { DIGEST_BYTES } from '../soter/hash.ts'
@@ -37,7 +37,7 @@ export function encodeIntroduction(id: Uint8Array, ephemeralKey: Uint8Array, sig
  * @see Themis src/themis/secure_session.c, secure_session_accept and secure_session_proceed_client
  */
 export function decodeIntroduction(message: Uint8Array): Introduction {
-  const bytes = message.slice(0, HANDSHAKE_MESSAGE_BYTES_MAX + 1)
+  const bytes = copyBytes(plainBytes(message).subarray(0, HANDSHAKE_MESSAGE_BYTES_MAX + 1))
   const payload = decodeHandshakePayload(bytes)
   const idEnd = containerSizeAt(payload, 0)
   const id = decodeContainer(payload.subarray(0, idEnd), 'TSID')
@@ -100,5 +100,5 @@ export interface Participant {
 
 function decodeHandshakePayload(bytes: Uint8Array): Uint8Array {
   if (bytes.length > HANDSHAKE_MESSAGE_BYTES_MAX) throw new ProtocolError('INVALID_MESSAGE', 'message too long')
-  return decodeContainer(bytes, 'TSPM')
+  return decodeContainer(plainBytes(bytes), 'TSPM')
 }

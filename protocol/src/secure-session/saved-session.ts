@@ -1,4 +1,4 @@
-import { readU32be, readU32le, writeU32be } from '../bytes.ts'
+import { copyBytes, plainBytes, readU32be, readU32le, writeU32be } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { CONTAINER_HEADER_BYTES, decodeContainer, encodeContainer } from '../soter/container.ts'
 import type { SequenceNumbers } from './data-channel.ts'
@@ -43,12 +43,12 @@ export function decodeSavedSession(saved: Uint8Array): SavedSession {
   if (saved.length !== CONTAINER_HEADER_BYTES + PAYLOAD_BYTES) {
     throw new ProtocolError('INVALID_MESSAGE', 'length of a saved session')
   }
-  const payload = decodeContainer(saved, TAG)
+  const payload = decodeContainer(plainBytes(saved), TAG)
   const role = readU32be(payload, 4)
   if (role > 1) throw new ProtocolError('INVALID_MESSAGE', 'role of a saved session')
   return {
     role: role === 1 ? 'client' : 'server',
-    secrets: { sessionId: payload.slice(0, 4).reverse(), masterKey: payload.slice(8, 40) },
+    secrets: { sessionId: copyBytes(payload.subarray(0, 4)).reverse(), masterKey: copyBytes(payload.subarray(8, 40)) },
     sequenceNumbers: { outgoing: readU32be(payload, 40), incoming: readU32be(payload, 44) }
   }
 }

@@ -1,4 +1,4 @@
-import { concatBytes, type RandomBytes } from '../bytes.ts'
+import { concatBytes, copyBytes, type RandomBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { generateKeyPair, type KeyPair, type PrivateKey, type PublicKey } from '../keys.ts'
 import { DataChannel, type DataChannelOptions, type SessionCounts, type UnwrappedMessage } from './data-channel.ts'
@@ -63,7 +63,7 @@ export class SecureSession implements Disposable {
     if (id.length === 0) throw new RangeError('an ID has at least one byte')
     const makeKeyPair = options.generateKeyPair ?? (() => generateKeyPair(randomBytes))
     return new SecureSession(
-      { id: id.slice(), privateKey, generateKeyPair: makeKeyPair },
+      { id: copyBytes(id), privateKey, generateKeyPair: makeKeyPair },
       { receivePolicy, randomBytes },
       { tag: role === 'client' ? 'idle' : 'listening' }
     )
@@ -92,7 +92,8 @@ export class SecureSession implements Disposable {
 
   /** The peer's ID: to the server once message 1 has passed, to the client once message 2 has. */
   get remoteId(): Uint8Array | undefined {
-    return 'remoteId' in this.#state ? this.#state.remoteId?.slice() : undefined
+    const id = 'remoteId' in this.#state ? this.#state.remoteId : undefined
+    return id && copyBytes(id)
   }
 
   /**
@@ -112,7 +113,7 @@ export class SecureSession implements Disposable {
 
   /** Copies of handshake messages 1 to 4 as they passed, as far as they have been accepted: a transcript to hash. */
   get handshakeMessages(): readonly Uint8Array[] {
-    return 'messages' in this.#state ? this.#state.messages.map(message => message.slice()) : []
+    return 'messages' in this.#state ? this.#state.messages.map(copyBytes) : []
   }
 
   /**

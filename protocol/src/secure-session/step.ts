@@ -1,4 +1,4 @@
-import { wipeBytes } from '../bytes.ts'
+import { copyBytes, wipeBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { decodePublicKey, type KeyPair, type PrivateKey, type PublicKey } from '../keys.ts'
 import { equalBytes } from '../soter/hash.ts'
@@ -163,7 +163,7 @@ function finishServer(state: State<'awaiting-proceed'>, bytes: Uint8Array): Sess
       role: 'server',
       remoteId,
       secrets,
-      messages: [...messages, bytes.slice(), message]
+      messages: [...messages, copyBytes(bytes), message]
     },
     effects: [{ type: 'send', bytes: message }]
   }
@@ -174,7 +174,7 @@ function finishClient(state: State<'awaiting-finish'>, bytes: Uint8Array): Sessi
   if (!equalBytes(decodeFinish(bytes), state.finishMac)) throw unauthentic()
   const { remoteId, secrets, messages } = state
   return {
-    state: { tag: 'established', role: 'client', remoteId, secrets, messages: [...messages, bytes.slice()] },
+    state: { tag: 'established', role: 'client', remoteId, secrets, messages: [...messages, copyBytes(bytes)] },
     effects: []
   }
 }
