@@ -1,4 +1,4 @@
-import { type ChildProcess, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { askSocket, callSocket } from '../support/local-socket.ts'
 import { repositoryPath } from '../support/machine.ts'
 import { makeTempHome } from '../support/temp-home.ts'
 import { until, within } from '../support/until.ts'
+import { copyCheckout } from './checkout.ts'
 import { contextFilter, parseDockerfile } from './dockerfile.ts'
 import { innerPid, runInRoot, startInRoot, whyNoEmptyRoot } from './empty-root.ts'
 import { BASE_IMAGE, buildImage, type Image } from './image.ts'
@@ -118,17 +119,3 @@ describe.skipIf(impossible !== undefined)('the container, built and run in an em
     expect(await stop(second)).toBe(0)
   })
 })
-
-/** Copies what a fresh checkout of this tree would hold: tracked files and new ones, as they are now. */
-function copyCheckout(to: string): void {
-  const list = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
-    cwd: repositoryPath
-  })
-  if (list.status !== 0) throw new Error(`git ls-files: ${list.stderr}`)
-  const tar = spawnSync('sh', ['-c', 'tar --null --ignore-failed-read -T - -cf - | tar -xf - -C "$TO"'], {
-    cwd: repositoryPath,
-    env: { ...process.env, TO: to },
-    input: list.stdout
-  })
-  if (tar.status !== 0) throw new Error(`copying the checkout: ${tar.stderr}`)
-}
