@@ -1,1 +1,21 @@
+export {
+  Client,
+  type CloseOptions,
+  type Fetched,
+  type FetchOptions,
+  type MessagesOptions,
+  type ReadOptions
+} from './client.ts'
+export type { Clock, Timer } from './clock.ts'
+export { type ConnectOptions, connect } from './connect.ts'
 export * from './contract/index.ts'
+export { ParleyError, type ParleyErrorCode, type ParleyErrorOptions } from './errors.ts'
+export type { EventGap, EventStream, EventsOptions } from './event-stream.ts'
+export { type FindSocketOptions, socketPaths } from './find-socket.ts'
+export type { Message } from './message.ts'
+export type { MessageStream } from './message-stream.ts'
+export type { CallOptions, Peers } from './peers.ts'
+export type { Receipt, RunReceipt } from './receipt.ts'
+export type { SendOptions } from './sender.ts'
+export type { AppSocket, AppSocketEnd, AppSocketReader, OpenSocket } from './socket.ts'
+export { SDK_VERSION } from './version.ts'

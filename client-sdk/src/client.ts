@@ -1,0 +1,231 @@
+import { Acker } from './acker.ts'
+import type { Clock } from './clock.ts'
+import type { MethodName, Params, Result } from './contract/methods.ts'
+import type { From, Health, IdentityInfo, MessageFilter, NodeStatus } from './contract/types.ts'
+import { ParleyError } from './errors.ts'
+import { EventStream, type EventsOptions } from './event-stream.ts'
+import type { Link } from './link.ts'
+import { type Ack, Message } from './message.ts'
+import { MessageStream } from './message-stream.ts'
+import { type CallOptions, Peers } from './peers.ts'
+import type { Receipt, RunReceipt } from './receipt.ts'
+import { Sender, type SendOptions } from './sender.ts'
+
+/** How long `close` waits for what is under way. */
+const DRAIN_MS = 5_000
+
+/** Which messages, and as whom. */
+export interface ReadOptions {
+  /**
+   * The name under which the daemon keeps how far this program has read, or null for a look: no cursor, no ack, seen by nobody.
+   * One program at a time reads under a name.
+   */
+  readonly consumer: string | null
+  readonly channel?: string | undefined
+  readonly channels?: readonly string[] | undefined
+  /** Contacts by name, ID or contact ID; everyone unless given. */
+  readonly peers?: readonly string[] | undefined
+  /** Where a new consumer, or a look, starts. A consumer that exists goes on where it is. */
+  readonly from?: From | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface MessagesOptions extends ReadOptions {
+  /** Ends the subscription that another program has under this name, with `TAKEN_OVER` there. */
+  readonly takeover?: boolean | undefined
+}
+
+export interface FetchOptions extends ReadOptions {
+  /** At most this many messages; the daemon has a limit of its own. */
+  readonly max?: number | undefined
+  /** How long to wait for the first one. */
+  readonly waitMs?: number | undefined
+}
+
+export interface Fetched {
+  readonly messages: readonly Message[]
+  /** The index after the last one looked at: `from: { after: next - 1 }` goes on there. */
+  readonly next: number
+}
+
+export interface CloseOptions {
+  /** Whether to wait, at most 5 s, for sends and acks under way. True unless said. */
+  readonly drain?: boolean | undefined
+}
+
+/** A connection to the daemon of this host; made by `connect`. Every method may throw `DAEMON_UNREACHABLE` and `CLOSED`. */
+export class Client implements AsyncDisposable {
+  readonly peers: Peers
+  readonly #link: Link
+  readonly #clock: Clock
+  readonly #sender: Sender
+  readonly #ackers = new Map<string, Acker>()
+  readonly #streams = new Set<MessageStream | EventStream>()
+  #closing: Promise<void> | undefined
+
+  /** `link` has started. */
+  constructor(link: Link, clock: Clock) {
+    this.#link = link
+    this.#clock = clock
+    this.#sender = new Sender({ link, clock })
+    this.peers = new Peers(link)
+  }
+
+  /** Whether the daemon is there at the moment. */
+  get isConnected(): boolean {
+    return this.#link.connection !== undefined
+  }
+
+  /** The ID of the identity that the daemon speaks for. */
+  get id(): string {
+    return this.#link.hello.id
+  }
+
+  /** What the daemon said of itself when it was last connected to: version, features, limits. */
+  get hello(): Result<'node.hello'> {
+    return this.#link.hello
+  }
+
+  /**
+   * Sends one message. Those sent in one turn to the same peer and channel leave together, in order.
+   *
+   * The promise resolves when the message is accepted; with `durable: false` that is when it is on its way to a peer that is there.
+   * `body` must not change until then; text is sent as UTF-8. While the daemon is away the send waits, until its signal or `timeoutMs`
+   * ends it with `DAEMON_UNREACHABLE`; `data.accepted` tells `'no'` from `'unknown'`, and what is unknown is never sent again by itself.
+   *
+   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `TOO_LARGE` `BLOCKED` `UNTRUSTED` `PEER_OFFLINE` `NOT_ACCEPTED` `TIMED_OUT`
+   * `CHANNEL_LIMIT` `NOT_SUPPORTED`; the signal's reason
+   */
+  send(peer: string, body: Uint8Array | string, options: SendOptions = {}): Promise<Receipt> {
+    return this.#sender.send(peer, toBytes(body), options)
+  }
+
+  /**
+   * Sends consecutive messages to one channel of one peer: cheaper than as many sends. What is over 1 MiB in all goes in parts, one after the
+   * other; where it fails on the way, `data.sent` counts the messages that went and `data.ids` has their IDs.
+   */
+  sendRun(peer: string, bodies: readonly (Uint8Array | string)[], options: SendOptions = {}): Promise<RunReceipt> {
+    return this.#sender.sendRun(peer, bodies.map(toBytes), options)
+  }
+
+  /** Subscribes at once; the messages come as the app takes them. */
+  messages(options: MessagesOptions): MessageStream {
+    const { consumer, from, takeover = false, signal } = options
+    const acker = consumer === null ? undefined : this.#ackerOf(consumer)
+    const stream: MessageStream = new MessageStream(
+      { consumer, filter: filterOf(options), from, takeover, signal },
+      {
+        link: this.#link,
+        ack: ackBy(acker),
+        acksSettled: async () => acker?.settled(),
+        onOver: over => this.#streams.delete(over)
+      }
+    )
+    if (!stream.isOver) this.#streams.add(stream)
+    return stream
+  }
+
+  /** Pulls what is there, without a subscription. */
+  async fetch(options: FetchOptions): Promise<Fetched> {
+    const { consumer, from, max, waitMs, signal } = options
+    const ack = ackBy(consumer === null ? undefined : this.#ackerOf(consumer))
+    const params = {
+      consumer,
+      filter: filterOf(options),
+      ...(from !== undefined && { from }),
+      ...(max !== undefined && { max }),
+      ...(waitMs !== undefined && { waitMs })
+    }
+    const { runs, next } = await this.#link.call('messages.fetch', params, signal)
+    const { inbox } = this.#link.hello
+    const messages = runs.flatMap(run => run.bodies.map((_, offset) => new Message({ run, inbox, ack }, offset)))
+    return { messages, next }
+  }
+
+  /** What happens from now on, or after a cursor. */
+  events(options: EventsOptions = {}): EventStream {
+    const stream: EventStream = new EventStream(options, {
+      link: this.#link,
+      onOver: over => this.#streams.delete(over)
+    })
+    if (!stream.isOver) this.#streams.add(stream)
+    return stream
+  }
+
+  status(options: CallOptions = {}): Promise<NodeStatus> {
+    return this.call('node.status', {}, options)
+  }
+
+  health(options: CallOptions = {}): Promise<Health> {
+    return this.call('node.health', {}, options)
+  }
+
+  identity(options: CallOptions = {}): Promise<IdentityInfo> {
+    return this.call('identity.show', {}, options)
+  }
+
+  /** The line to give to a peer, who adds it as a contact. */
+  async card(options: CallOptions = {}): Promise<string> {
+    const { card } = await this.call('identity.card', {}, options)
+    return card
+  }
+
+  /** Stops the daemon. The client goes on waiting for one to come back until it is closed. */
+  async shutdown(options: CallOptions = {}): Promise<void> {
+    await this.call('node.shutdown', {}, options)
+  }
+
+  /** Calls a method of the contract. While the daemon is away it fails at once. */
+  call<M extends MethodName>(method: M, params: Params<M>, options: CallOptions = {}): Promise<Result<M>> {
+    return this.#link.call(method, params, options.signal)
+  }
+
+  /** Ends every iterator, waits for sends and acks under way, and closes the connection; what is left over fails with `CLOSED`. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options.drain ?? true)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(drain: boolean): Promise<void> {
+    const closed = new ParleyError('CLOSED')
+    this.#sender.close(closed)
+    const ended = [...this.#streams].map(stream => stream.return())
+    if (drain) {
+      const late = Promise.withResolvers<void>()
+      const timer = this.#clock.timer(DRAIN_MS, late.resolve)
+      const acked = [...this.#ackers.values()].map(acker => acker.settled())
+      await Promise.race([Promise.all([this.#sender.idle(), ...ended, ...acked]), late.promise])
+      timer.cancel()
+    }
+    this.#link.end(closed)
+  }
+
+  #ackerOf(consumer: string): Acker {
+    let acker = this.#ackers.get(consumer)
+    if (acker === undefined) {
+      acker = new Acker(consumer, this.#link, this.#clock)
+      this.#ackers.set(consumer, acker)
+    }
+    return acker
+  }
+}
+
+function ackBy(acker: Acker | undefined): Ack {
+  if (acker === undefined)
+    return async () => Promise.reject(new ParleyError('NO_SUCH_CONSUMER', 'A look cannot acknowledge.'))
+  return (inbox, index) => acker.ack(inbox, index)
+}
+
+function filterOf(options: ReadOptions): MessageFilter {
+  const { channel, channels, peers } = options
+  const all = [...(channel === undefined ? [] : [channel]), ...(channels ?? [])]
+  return { ...(all.length > 0 && { channels: all }), ...(peers !== undefined && { peers }) }
+}
+
+function toBytes(body: Uint8Array | string): Uint8Array {
+  return typeof body === 'string' ? Buffer.from(body) : body
+}
