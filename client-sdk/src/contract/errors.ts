@@ -48,6 +48,7 @@ export const ERRORS = {
     'Send at most 1 MiB in one message; split what is larger.'
   ),
   TIMED_OUT: again('The time given for the call is over.', 'Try again, or give it more time.'),
+  NOT_READY: again('The daemon is starting.', 'Try again in a moment, or `parley wait --for ready`.'),
   SHUTTING_DOWN: again('The daemon is stopping.', 'Try again when it is up.'),
   STOPPED: again('What was asked has stopped.', 'Try again.'),
   MAILBOX_FULL: again('The part of the daemon that was asked has too much waiting.', 'Try again in a moment.'),

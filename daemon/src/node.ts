@@ -1,0 +1,304 @@
+import type { NodeStatus } from '@parley/client-sdk/contract'
+import type { Config } from '@parley/config'
+import { Actor } from './actor/actor.ts'
+import type { Clock, Timer } from './actor/clock.ts'
+import { Inbox } from './delivery/inbox.ts'
+import { DaemonError } from './errors.ts'
+import type { Keyring } from './identity/keyring.ts'
+import { cardAddresses, type InterfaceAddress, OwnCard } from './identity/own-card.ts'
+import type { IdentityApi, NodeApi } from './ipc/node-api.ts'
+import type { AppServer } from './ipc/port.ts'
+import { createIpcServer, type IpcServer } from './ipc/server.ts'
+import { Counters } from './observe/counters.ts'
+import { Events } from './observe/events.ts'
+import { HealthBoard } from './observe/health.ts'
+import type { Log } from './observe/log-port.ts'
+import { Metrics } from './observe/metrics.ts'
+import { RefusedLog } from './observe/refused.ts'
+import { Directory } from './peer/directory.ts'
+import { SESSION_PROTOCOL } from './peer/hello.ts'
+import { type ManagerMessage, PeerManager } from './peer/manager.ts'
+import type { Self } from './peer/self.ts'
+import type { RandomBytes } from './random.ts'
+import { migrate } from './store/migrations.ts'
+import type { Store } from './store/port.ts'
+import type { Transport } from './transport/port.ts'
+
+/** Everything that a node takes from outside: time, chance, network, disk, apps. */
+export interface NodeDeps {
+  readonly config: Config
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly transport: Transport
+  /** Open. The node closes it when it stops. */
+  readonly store: Store
+  readonly apps: AppServer
+  readonly keyring: Keyring
+  readonly log: Log
+  readonly version: string
+  readonly pid: number
+  readonly home: string | null
+  /** Addresses of the host's interfaces now, for the card. */
+  interfaces(): readonly InterfaceAddress[]
+  /** Whether metrics tell of the whole process too. */
+  readonly ownsProcess: boolean
+  /** An app asked the daemon to stop. */
+  requestStop(): void
+}
+
+/** One daemon. Many can live in a process. */
+export interface ParleyNode {
+  /** Rebuilds what is kept, opens the socket, listens, dials. @throws {DaemonError} and nothing is left running */
+  start(): Promise<void>
+  /** Takes no more calls, says goodbye to peers, ends everything and closes the store. */
+  stop(): Promise<void>
+  /** Resolves when an actor that nothing can replace has failed: the daemon must end. */
+  readonly failed: Promise<Error>
+  status(): NodeStatus
+  card(): string
+}
+
+const MANAGER_MAIL = { dataCountMax: 4_096, controlCountMax: 65_536 }
+const INTERFACES_POLL_MS = 10_000
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+
+/** Puts a daemon together from its ports. It owns no module state and reads neither process nor clock by itself. */
+export function createNode(deps: NodeDeps): ParleyNode {
+  return new Node(deps)
+}
+
+/** What is there between start and stop. */
+interface Parts {
+  readonly manager: PeerManager
+  readonly actor: Actor<ManagerMessage>
+  readonly ownCard: OwnCard
+  readonly ipc: IpcServer
+}
+
+class Node implements ParleyNode {
+  readonly failed: Promise<Error>
+  readonly #deps: NodeDeps
+  readonly #bootId: Uint8Array
+  readonly #startedAt: number
+  readonly #counters = new Counters()
+  readonly #events: Events
+  readonly #health: HealthBoard
+  readonly #metrics: Metrics
+  readonly #refused: RefusedLog
+  readonly #inbox: Inbox
+  readonly #failed = Promise.withResolvers<Error>()
+  #parts: Parts | undefined
+  #poll: Timer | undefined
+  #interfaces = ''
+
+  constructor(deps: NodeDeps) {
+    const { clock, randomBytes, config } = deps
+    this.#deps = deps
+    this.#bootId = randomBytes(16)
+    this.#startedAt = clock.wallMs()
+    this.failed = this.#failed.promise
+    this.#events = new Events({ clock, epoch: hex(randomBytes(8)), options: config.limits })
+    this.#health = new HealthBoard(clock, this.#events.emit, ['store', 'network'])
+    this.#metrics = new Metrics(this.#counters, { hasProcessMetrics: deps.ownsProcess })
+    this.#refused = new RefusedLog(clock)
+    this.#inbox = new Inbox({ clock, emit: this.#events.emit, id: hex(randomBytes(8)), options: config.limits })
+    this.#metrics.gauge('sessions', 'Contacts in session.', () => this.#parts?.manager.sessionCount ?? 0)
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { store, clock, keyring, transport, apps, randomBytes, config } = this.#deps
+    await migrate(store)
+    const ownCard = new OwnCard({ store, keyring, clock })
+    const own = { id: keyring.id, fingerprint: keyring.fingerprint, nodeId: keyring.nodeId }
+    const directory = await Directory.open(store, {
+      own,
+      clock,
+      randomBytes,
+      contactCountMax: config.limits.contactCountMax
+    })
+    this.#health.report('store', { state: 'ok' })
+    const { actor, manager } = this.#createManager(directory, this.#selfOf(ownCard))
+    const ipc = createIpcServer({
+      apps,
+      clock,
+      randomBytes,
+      log: this.#deps.log,
+      peers: manager,
+      identity: this.#identityApi(ownCard),
+      node: this.#nodeApi(),
+      inbox: this.#inbox,
+      events: this.#events,
+      metrics: this.#metrics,
+      limits: config.limits,
+      version: this.#deps.version,
+      bootId: hex(this.#bootId)
+    })
+    this.#parts = { actor, manager, ownCard, ipc }
+    await ipc.start()
+    await transport.start({
+      admitsNode: nodeId => manager.admitsNode(nodeId),
+      refused: refusal => {
+        this.#counters.add(`refused_${refusal.reason}`)
+        this.#refused.add(refusal)
+      }
+    })
+    await transport.handle(SESSION_PROTOCOL, stream => {
+      if (!actor.tell({ type: 'inbound', stream }, 'control')) stream.reset('stopping')
+    })
+    await this.#updateCard()
+    this.#health.report('network', { state: 'ok' })
+    actor.tell({ type: 'dial-all' }, 'control')
+    this.#pollInterfaces()
+  }
+
+  async stop(): Promise<void> {
+    const { transport, clock, config, store } = this.#deps
+    const parts = this.#parts
+    this.#parts = undefined
+    this.#poll?.cancel()
+    this.#events.emit({ kind: 'node.stopping' })
+    if (parts !== undefined) {
+      await parts.ipc.stop()
+      const deadline = Promise.withResolvers<void>()
+      const timer = clock.timer(config.limits.shutdownTimeoutMs, deadline.resolve)
+      await Promise.race([parts.manager.sayBye(), deadline.promise])
+      timer.cancel()
+      parts.actor.stop('the daemon is stopping')
+      await parts.actor.exited
+    }
+    await transport.stop()
+    this.#inbox.stop()
+    await store.close()
+  }
+
+  status(): NodeStatus {
+    const { keyring, clock, config, version, pid, home, apps, transport } = this.#deps
+    const { manager, ownCard } = this.#running()
+    return {
+      pid,
+      id: keyring.id,
+      nodeId: keyring.nodeId,
+      fingerprint: hex(keyring.fingerprint),
+      version,
+      bootId: hex(this.#bootId),
+      startedAt: this.#startedAt,
+      uptimeMs: clock.wallMs() - this.#startedAt,
+      home,
+      socket: apps.address,
+      listen: transport.listenAddresses(),
+      announce: ownCard.current?.addresses ?? config.network.announce,
+      sessions: manager.sessionCount,
+      peers: manager.list(),
+      refused: this.#refused.list(),
+      counters: this.#counters.all(),
+      ready: this.#health.isReady
+    }
+  }
+
+  card(): string {
+    const card = this.#running().ownCard.current
+    if (card === undefined) throw new DaemonError('NOT_READY', 'the daemon is starting')
+    return card.text
+  }
+
+  #createManager(directory: Directory, self: Self): { actor: Actor<ManagerMessage>; manager: PeerManager } {
+    const { clock, randomBytes, transport, config, log } = this.#deps
+    let manager: PeerManager | undefined
+    const actor = new Actor<ManagerMessage>({ name: 'peers', ...MANAGER_MAIL }, clock, own => {
+      manager = new PeerManager(own, {
+        self,
+        directory,
+        transport,
+        randomBytes,
+        log,
+        limits: config.limits,
+        receiving: this.#inbox,
+        health: this.#health,
+        emit: this.#events.emit,
+        count: name => this.#counters.add(name)
+      })
+      return manager
+    })
+    void actor.exited.then(exit => {
+      if (exit.type === 'crashed') this.#failed.resolve(new Error('the peer manager failed', { cause: exit.error }))
+    })
+    if (manager === undefined) throw new TypeError('an actor starts at once')
+    directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
+    return { actor, manager }
+  }
+
+  #selfOf(ownCard: OwnCard): Self {
+    const { keyring } = this.#deps
+    return {
+      id: keyring.id,
+      privateKey: keyring.identity,
+      publicKeyBytes: keyring.publicKeyBytes,
+      fingerprint: keyring.fingerprint,
+      nodeId: keyring.nodeId,
+      bootId: this.#bootId,
+      cardSerial: () => ownCard.current?.serial ?? 0,
+      cardBytes: () => ownCard.current?.bytes ?? new Uint8Array(0)
+    }
+  }
+
+  #identityApi(ownCard: OwnCard): IdentityApi {
+    const { keyring } = this.#deps
+    return {
+      show: () => ({
+        id: keyring.id,
+        fingerprint: hex(keyring.fingerprint),
+        nodeId: keyring.nodeId,
+        lineage: hex(keyring.lineage),
+        cardSerial: ownCard.current?.serial ?? 0,
+        publicKey: Buffer.from(keyring.publicKeyBytes).toString('base64'),
+        boxKey: Buffer.from(keyring.boxKey).toString('base64'),
+        createdAt: keyring.createdAt
+      }),
+      card: () => this.card()
+    }
+  }
+
+  #nodeApi(): NodeApi {
+    return {
+      status: () => this.status(),
+      health: () => this.#health.health(),
+      shutdown: () => this.#deps.requestStop()
+    }
+  }
+
+  async #updateCard(): Promise<void> {
+    const { config, transport, interfaces } = this.#deps
+    const own = interfaces()
+    this.#interfaces = JSON.stringify(own)
+    await this.#running().ownCard.update(
+      cardAddresses({ announce: config.network.announce, listen: transport.listenAddresses(), interfaces: own })
+    )
+  }
+
+  /** Follows the host's addresses: the card is to be true, and what failed on another network is to be tried again. */
+  #pollInterfaces(): void {
+    this.#poll = this.#deps.clock.timer(INTERFACES_POLL_MS, () => {
+      const parts = this.#parts
+      if (parts === undefined) return
+      if (JSON.stringify(this.#deps.interfaces()) !== this.#interfaces) {
+        parts.actor.tell({ type: 'addresses-changed' }, 'control')
+        this.#updateCard().catch(error => this.#deps.log.error({ err: error }, 'the card could not be renewed'))
+      }
+      this.#pollInterfaces()
+    })
+  }
+
+  #running(): Parts {
+    if (this.#parts === undefined) throw new DaemonError('SHUTTING_DOWN', 'the daemon is not running')
+    return this.#parts
+  }
+}

@@ -1,0 +1,393 @@
+import type { EventBody, IdRange, PeerInfo, PeerSessionInfo } from '@parley/client-sdk/contract'
+import type { Actor, ActorRef, Behaviour } from '../actor/actor.ts'
+import { supervise } from '../actor/supervisor.ts'
+import type { Receiving } from '../delivery/port.ts'
+import { DaemonError } from '../errors.ts'
+import { decodeCard, parseCard } from '../identity/card.ts'
+import type { PeersApi, SendRequest } from '../ipc/node-api.ts'
+import type { HealthBoard } from '../observe/health.ts'
+import type { Log } from '../observe/log-port.ts'
+import type { RandomBytes } from '../random.ts'
+import type { ByteStream, NodeId, Transport } from '../transport/port.ts'
+import { type Contact, trustOf } from './contact.ts'
+import type { Directory, DirectoryChange } from './directory.ts'
+import { isChannel } from './incoming.ts'
+import type { SendJob } from './outgoing.ts'
+import type { Self } from './self.ts'
+import { PeerSession, type SessionLimits, type SessionMessage } from './session.ts'
+
+export interface PeerLimits extends SessionLimits {
+  readonly sessionCountMax: number
+  readonly unsentBytesMax: number
+}
+
+export interface PeerManagerDeps {
+  readonly self: Self
+  readonly directory: Directory
+  readonly transport: Transport
+  readonly receiving: Receiving
+  readonly randomBytes: RandomBytes
+  readonly limits: PeerLimits
+  readonly health: HealthBoard
+  readonly log: Log
+  emit(body: EventBody): void
+  count(name: string): void
+}
+
+export type ManagerMessage =
+  | { readonly type: 'inbound'; readonly stream: ByteStream }
+  | { readonly type: 'directory'; readonly change: DirectoryChange }
+  | { readonly type: 'dial-all' }
+  | { readonly type: 'tick' }
+  | { readonly type: 'addresses-changed' }
+  | { readonly type: 'say-bye' }
+
+interface Peer {
+  readonly session: ActorRef<SessionMessage>
+  info: PeerSessionInfo
+  isClosed: boolean
+}
+
+const TICK_MS = 5_000
+/** The wall clock ran this much further than the monotonic one: the host slept, and the network may be another. */
+const SLEPT_MS = 15_000
+const SESSION_MAIL = { dataCountMax: 4_096, controlCountMax: 16_384 }
+const CRASH_COUNT_MAX = 4
+const CRASH_WINDOW_MS = 60_000
+const CRASH_BACK_OFF_MAX_MS = 10_000
+
+const OFFLINE: Omit<PeerSessionInfo, 'since'> = { state: 'offline' }
+
+/**
+ * The actor over all contacts: one session actor for each that is not blocked. It gives inbound streams to the session of the contact to
+ * whom the node ID belongs, and follows the directory.
+ */
+export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
+  readonly #actor: Actor<ManagerMessage>
+  readonly #deps: PeerManagerDeps
+  readonly #peers = new Map<string, Peer>()
+  #unsentBytes = 0
+  #tickAt: { wallMs: number; monotonicMs: number }
+  #allClosed: (() => void) | undefined
+
+  constructor(actor: Actor<ManagerMessage>, deps: PeerManagerDeps) {
+    this.#actor = actor
+    this.#deps = deps
+    this.#tickAt = { wallMs: actor.clock.wallMs(), monotonicMs: actor.clock.monotonicMs() }
+  }
+
+  /** Node IDs that may connect: those of contacts that are not blocked. */
+  admitsNode(nodeId: NodeId): boolean {
+    return this.#deps.directory.byNodeId(nodeId)?.blocked === false
+  }
+
+  get sessionCount(): number {
+    let count = 0
+    for (const { info } of this.#peers.values()) if (isUp(info)) count++
+    return count
+  }
+
+  receive(message: ManagerMessage): void {
+    switch (message.type) {
+      case 'inbound':
+        this.#inbound(message.stream)
+        break
+      case 'directory':
+        this.#follow(message.change)
+        break
+      case 'dial-all':
+        for (const contact of this.#deps.directory.list()) this.#startSession(contact)
+        this.#actor.after(TICK_MS, { type: 'tick' })
+        break
+      case 'tick':
+        this.#tick()
+        break
+      case 'addresses-changed':
+        this.#tellAll({ type: 'awake' })
+        break
+      case 'say-bye':
+        this.#tellAll({ type: 'say-bye' })
+        this.#checkAllClosed()
+        break
+    }
+  }
+
+  /** Ends all sessions in good order. Resolves when none is left. */
+  sayBye(): Promise<void> {
+    return new Promise(resolve => {
+      this.#allClosed = resolve
+      this.#actor.tell({ type: 'say-bye' }, 'control')
+    })
+  }
+
+  // PeersApi
+
+  list(): readonly PeerInfo[] {
+    return this.#deps.directory.list().map(contact => this.#describe(contact))
+  }
+
+  get(peer: string): PeerInfo {
+    return this.#describe(this.#deps.directory.resolve(peer))
+  }
+
+  resolve(peer: string): string {
+    return this.#deps.directory.resolve(peer).contact
+  }
+
+  async add(card: string, name: string | undefined): Promise<{ readonly peer: PeerInfo; readonly added: boolean }> {
+    const { contact, change } = await this.#deps.directory.add(parseCard(card), name)
+    return { peer: this.#describe(contact), added: change === 'added' }
+  }
+
+  async update(peer: string, addresses: readonly string[] | null): Promise<PeerInfo> {
+    return this.#describe(await this.#deps.directory.setAddressOverride(this.resolve(peer), addresses))
+  }
+
+  async remove(peer: string): Promise<void> {
+    await this.#deps.directory.remove(this.resolve(peer))
+  }
+
+  async rename(peer: string, name: string): Promise<PeerInfo> {
+    return this.#describe(await this.#deps.directory.rename(this.resolve(peer), name))
+  }
+
+  async block(peer: string, blocked: boolean): Promise<PeerInfo> {
+    return this.#describe(await this.#deps.directory.block(this.resolve(peer), blocked))
+  }
+
+  async send(request: SendRequest): Promise<{ readonly ids: readonly IdRange[] }> {
+    const { directory, limits } = this.#deps
+    const contact = directory.resolve(request.peer)
+    if (contact.blocked) throw new DaemonError('BLOCKED', `${contact.name} is blocked`)
+    if (!isChannel(request.channel))
+      throw new DaemonError('INVALID_PARAMS', 'channel is 1 to 64 bytes of text without control characters')
+    let bytes = 0
+    for (const body of request.bodies) {
+      if (body.length > limits.messageBytesMax) {
+        throw new DaemonError(
+          'TOO_LARGE',
+          `a message has at most ${limits.messageBytesMax} bytes, this one ${body.length}`
+        )
+      }
+      bytes += body.length
+    }
+    if (this.#unsentBytes + bytes > limits.unsentBytesMax) {
+      const freeBytes = Math.max(0, limits.unsentBytesMax - this.#unsentBytes)
+      throw new DaemonError('QUEUE_FULL', 'too much waits to be sent', { data: { scope: 'all', freeBytes } })
+    }
+    const session = this.#peers.get(contact.contact)?.session
+    if (session === undefined) throw new DaemonError('PEER_OFFLINE', `${contact.name} has no session`)
+    return this.#hand(session, request, bytes)
+  }
+
+  #hand(
+    session: ActorRef<SessionMessage>,
+    request: SendRequest,
+    bytes: number
+  ): Promise<{ readonly ids: readonly IdRange[] }> {
+    const { clock } = this.#actor
+    const { promise, resolve, reject } = Promise.withResolvers<{ readonly ids: readonly IdRange[] }>()
+    this.#unsentBytes += bytes
+    const ids: IdRange[] = []
+    const job: SendJob = {
+      channel: request.channel,
+      bodies: request.bodies,
+      acceptedAt: clock.wallMs(),
+      deadlineMs: clock.monotonicMs() + request.timeoutMs,
+      bytes,
+      sentCount: 0,
+      ids,
+      done: () => {
+        this.#unsentBytes -= bytes
+        resolve({ ids })
+      },
+      failed: error => {
+        this.#unsentBytes -= bytes
+        reject(error)
+      }
+    }
+    if (!session.tell({ type: 'send', job }))
+      job.failed(new DaemonError('MAILBOX_FULL', 'too many sends wait for this contact'))
+    return promise
+  }
+
+  // Sessions
+
+  #inbound(stream: ByteStream): void {
+    const { directory, limits } = this.#deps
+    const contact = directory.byNodeId(stream.nodeId)
+    const peer = contact === undefined ? undefined : this.#peers.get(contact.contact)
+    if (contact === undefined || contact.blocked || peer === undefined) {
+      stream.reset('not a contact')
+    } else if (!isUp(peer.info) && this.sessionCount >= limits.sessionCountMax) {
+      this.#deps.count('SESSION_LIMIT')
+      stream.reset('too many sessions')
+    } else if (!peer.session.tell({ type: 'inbound', stream }, 'control')) stream.reset('no session')
+  }
+
+  #startSession(contact: Contact): void {
+    if (contact.blocked || this.#peers.has(contact.contact)) return
+    const { self, transport, receiving, randomBytes, limits, log } = this.#deps
+    const id = contact.contact
+    const peer: Peer = {
+      info: { ...OFFLINE, since: this.#actor.clock.wallMs() },
+      isClosed: false,
+      session: supervise<SessionMessage>(this.#actor, {
+        name: `session/${id}`,
+        ...SESSION_MAIL,
+        start: actor => {
+          const reports = {
+            changed: (info: PeerSessionInfo) => this.#changed(id, info),
+            counted: (name: string) => this.#deps.count(name),
+            skewed: (skewMs: number) => this.#skewed(id, skewMs),
+            cardReceived: (card: Uint8Array) => this.#learn(id, card),
+            closed: () => this.#closed(id)
+          }
+          const current = this.#deps.directory.byContact(id) ?? contact
+          return new PeerSession(actor, current, { self, transport, receiving, randomBytes, limits, log, reports })
+        },
+        restart: {
+          type: 'transient',
+          restartCountMax: CRASH_COUNT_MAX,
+          windowMs: CRASH_WINDOW_MS,
+          backOffMs: limits.backOffMinMs,
+          backOffMaxMs: CRASH_BACK_OFF_MAX_MS,
+          whenExhausted: 'give-up'
+        },
+        onExit: (exit, consequence) => {
+          if (exit.type === 'crashed')
+            log.error({ contact: id, err: exit.error, consequence }, 'a session actor failed')
+          if (consequence === 'give-up') this.#quarantine(id)
+        }
+      })
+    }
+    this.#peers.set(id, peer)
+  }
+
+  #stopSession(contact: Contact, reason: string): void {
+    this.#peers.get(contact.contact)?.session.stop(reason)
+    this.#peers.delete(contact.contact)
+    this.#deps.health.clear(healthName(contact))
+    this.#deps.transport.disconnect(contact.card.nodeId, reason)
+  }
+
+  #follow({ kind, contact, before }: DirectoryChange): void {
+    const { emit } = this.#deps
+    const named = { contact: contact.contact, name: contact.name }
+    if (kind === 'trust') emit({ kind: 'peer.trust', ...named, trust: trustOf(contact) })
+    else emit({ kind: `peer.${kind}`, ...named })
+    if (kind === 'removed') this.#stopSession(contact, 'removed')
+    else if (contact.blocked) this.#stopSession(contact, 'blocked')
+    else if (this.#peers.has(contact.contact))
+      this.#peers.get(contact.contact)?.session.tell({ type: 'contact', contact }, 'control')
+    else this.#startSession(contact)
+    if (before !== undefined && before.name !== contact.name) this.#deps.health.clear(healthName(before))
+  }
+
+  #changed(id: string, info: PeerSessionInfo): void {
+    const peer = this.#peers.get(id)
+    const contact = this.#deps.directory.byContact(id)
+    if (peer === undefined || contact === undefined) return
+    const wasUp = isUp(peer.info)
+    peer.info = info
+    if (info.lastEnd?.code === 'VERSION_MISMATCH' && !isUp(info)) {
+      this.#deps.health.report(healthName(contact), {
+        state: 'degraded',
+        code: 'VERSION_MISMATCH',
+        detail: `${contact.name} runs a version that this one cannot talk to`,
+        action: 'Bring both to the same release.'
+      })
+    } else if (isUp(info)) this.#deps.health.clear(healthName(contact))
+    if (wasUp === isUp(info)) return
+    const { code, detail } = info.lastEnd ?? {}
+    const end = isUp(info) || code === undefined || detail === undefined ? {} : { code, detail }
+    this.#deps.emit({ kind: 'peer.session', contact: id, name: contact.name, state: info.state, ...end })
+  }
+
+  #quarantine(id: string): void {
+    const contact = this.#deps.directory.byContact(id)
+    const peer = this.#peers.get(id)
+    if (contact === undefined || peer === undefined) return
+    peer.info = { ...peer.info, state: 'offline' }
+    this.#deps.count('quarantines')
+    this.#deps.health.report(healthName(contact), {
+      state: 'degraded',
+      code: 'QUARANTINED',
+      detail: `the session with ${contact.name} failed too often`,
+      action: 'Look into the log and report it; restart the daemon to try again.'
+    })
+    this.#deps.emit({ kind: 'peer.quarantined', contact: id, name: contact.name })
+  }
+
+  #skewed(id: string, skewMs: number): void {
+    const contact = this.#deps.directory.byContact(id)
+    if (contact !== undefined) this.#deps.emit({ kind: 'peer.skew', contact: id, name: contact.name, skewMs })
+  }
+
+  /** A card that its owner sent in the session. One that is not right changes nothing. */
+  #learn(id: string, bytes: Uint8Array): void {
+    const { directory, log } = this.#deps
+    const refused = (error: unknown) => {
+      this.#deps.count('cards_refused')
+      log.warn(
+        { contact: id, code: error instanceof DaemonError ? error.code : 'INTERNAL' },
+        'the card that a peer sent was refused'
+      )
+    }
+    try {
+      directory.learn(id, decodeCard(bytes)).catch(refused)
+    } catch (error) {
+      refused(error)
+    }
+  }
+
+  #tick(): void {
+    const { clock } = this.#actor
+    const now = { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() }
+    const leapMs = now.wallMs - this.#tickAt.wallMs - (now.monotonicMs - this.#tickAt.monotonicMs)
+    if (leapMs > SLEPT_MS) this.#tellAll({ type: 'awake' })
+    this.#tickAt = now
+    this.#actor.after(TICK_MS, { type: 'tick' })
+  }
+
+  #tellAll(message: SessionMessage): void {
+    for (const { session } of this.#peers.values()) session.tell(message, 'control')
+  }
+
+  #closed(id: string): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.isClosed = true
+    this.#checkAllClosed()
+  }
+
+  #checkAllClosed(): void {
+    for (const { isClosed, info } of this.#peers.values()) if (!isClosed && info.state !== 'offline') return
+    this.#allClosed?.()
+  }
+
+  #describe(contact: Contact): PeerInfo {
+    const { card } = contact
+    return {
+      contact: contact.contact,
+      name: contact.name,
+      id: card.id,
+      nodeId: card.nodeId,
+      fingerprint: Buffer.from(card.fingerprint).toString('hex'),
+      trust: trustOf(contact),
+      addresses: card.addresses,
+      addressOverride: contact.addressOverride,
+      cardSerial: card.serial,
+      lineage: Buffer.from(card.lineage).toString('hex'),
+      addedAt: contact.addedAt,
+      session: this.#peers.get(contact.contact)?.info ?? { ...OFFLINE, since: contact.addedAt }
+    }
+  }
+}
+
+function isUp(info: PeerSessionInfo): boolean {
+  return info.state === 'established' || info.state === 'rekeying'
+}
+
+function healthName(contact: Contact): string {
+  return `peer ${contact.name}`
+}
