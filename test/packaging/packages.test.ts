@@ -53,11 +53,9 @@ describe('the packages, packed and installed into an empty folder', () => {
   })
 
   test('the commands are marked as programs', () => {
-    const bins = packed.get('daemon')?.files.filter(({ path }) => path.startsWith('bin/')) ?? []
-    expect(bins.map(({ path, mode }) => `${path} ${(mode & 0o111) === 0o111}`)).toEqual([
-      'bin/parley.js true',
-      'bin/parleyd.js true'
-    ])
+    const modes = new Map(packed.get('daemon')?.files.map(({ path, mode }) => [path, mode]))
+    for (const command of ['bin/parley.js', 'bin/parleyd.js'])
+      expect((modes.get(command) ?? 0) & 0o111, command).toBe(0o111)
   })
 
   test('every sub-path of every package loads, and gives something', () => {
