@@ -258,7 +258,8 @@ class Libp2pTransport implements Transport {
         if (link === undefined || onStream === undefined) stream.abort(new Error('not handled'))
         else onStream(this.#adopt(link, stream, connection))
       },
-      { maxInboundStreams: STREAM_COUNT_MAX, maxOutboundStreams: NO_LIMIT }
+      // Forced, since `start` and `handle` may both register a protocol that is asked for while the node starts.
+      { maxInboundStreams: STREAM_COUNT_MAX, maxOutboundStreams: NO_LIMIT, force: true }
     )
   }
 
