@@ -1,17 +1,5 @@
-import { type Logger, pino } from 'pino'
-
-/** What a line says beside its message. Never a key, a body or a whole input of a peer; what looks like one is left out. */
-export type LogFields = Readonly<Record<string, unknown>>
-
-/** Where the parts of the daemon write what happened. `err` in the fields is an error and is shown with its causes. */
-export interface Log {
-  debug(fields: LogFields, message: string): void
-  info(fields: LogFields, message: string): void
-  warn(fields: LogFields, message: string): void
-  error(fields: LogFields, message: string): void
-  /** A log whose lines all carry `fields` too. */
-  child(fields: LogFields): Log
-}
+import { pino } from 'pino'
+import type { Log } from './log-port.ts'
 
 export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -30,7 +18,7 @@ const ENTRY_COUNT_MAX = 50
 /** Makes the daemon's log. */
 export function createLog(options: LogOptions): Log {
   const { level, format, write } = options
-  const logger = pino(
+  return pino(
     {
       level,
       base: null,
@@ -41,18 +29,6 @@ export function createLog(options: LogOptions): Log {
     },
     { write: format === 'json' ? write : line => write(asText(line)) }
   )
-  return toLog(logger)
-}
-
-function toLog(logger: Logger): Log {
-  return {
-    debug: (fields, message) => logger.debug(fields, message),
-    info: (fields, message) => logger.info(fields, message),
-    warn: (fields, message) => logger.warn(fields, message),
-    error: (fields, message) => logger.error(fields, message),
-    // pino puts the fields of a child through no formatter.
-    child: fields => toLog(logger.child(shown(fields)))
-  }
 }
 
 /** The fields as they may be shown: secrets out, bytes by their length, text cut. */

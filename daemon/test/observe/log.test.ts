@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { DaemonError } from '../../src/errors.ts'
-import { createLog, type Log, type LogOptions } from '../../src/observe/log.ts'
+import { createLog, type LogOptions } from '../../src/observe/log.ts'
+import type { Log } from '../../src/observe/log-port.ts'
 
 function logInto(options: Partial<LogOptions> = {}): { log: Log; lines: string[] } {
   const lines: string[] = []
@@ -9,9 +10,9 @@ function logInto(options: Partial<LogOptions> = {}): { log: Log; lines: string[]
 const parsed = (lines: string[]): Record<string, unknown> => JSON.parse(lines.at(-1) ?? '') as Record<string, unknown>
 
 describe('the log', () => {
-  it('writes one JSON object a line, with level, time, message and the fields of its parents', () => {
+  it('writes one JSON object a line, with level, time, message and its fields', () => {
     const { log, lines } = logInto()
-    log.child({ contact: 'c1' }).info({ code: 'GLARE' }, 'session ended')
+    log.info({ contact: 'c1', code: 'GLARE' }, 'session ended')
     expect(lines).toHaveLength(1)
     expect(lines[0]?.endsWith('}\n')).toBe(true)
     expect(parsed(lines)).toMatchObject({ level: 'info', contact: 'c1', code: 'GLARE', msg: 'session ended' })
@@ -29,8 +30,9 @@ describe('the log', () => {
     const { log, lines } = logInto({ format })
     const bytes = new TextEncoder().encode('hunter2')
     const holder = { toJSON: () => ({ id: 'ada' }), hidden: 'hunter2' }
-    log.child({ passphrase: 'hunter2' }).error(
+    log.error(
       {
+        passphrase: 'hunter2',
         seed: 'hunter2',
         privateKey: 'hunter2',
         bodies: ['hunter2'],

@@ -1,0 +1,250 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import type { Config, LoadedConfig } from '@parley/config'
+import type { Clock } from './actor/clock.ts'
+import { SystemClock } from './actor/system-clock.ts'
+import { DaemonError } from './errors.ts'
+import { loadOrMakeIdentity } from './first-run.ts'
+import type { Keyring } from './identity/keyring.ts'
+import type { InterfaceAddress } from './identity/own-card.ts'
+import { UnixAppServer } from './ipc/http-server.ts'
+import { KeptPortsTransport } from './kept-ports.ts'
+import { createNode, type ParleyNode } from './node.ts'
+import { createLog } from './observe/log.ts'
+import { openLogFile } from './observe/log-file.ts'
+import type { Log } from './observe/log-port.ts'
+import { type RandomBytes, systemRandomBytes } from './random.ts'
+import { LevelStore } from './store/level.ts'
+import type { Store } from './store/port.ts'
+import { createLibp2pTransport } from './transport/libp2p.ts'
+import type { Transport } from './transport/port.ts'
+
+/** What a daemon takes of the process that it runs in. */
+export type DaemonHost = Pick<NodeJS.Process, 'pid' | 'stderr' | 'on' | 'off' | 'exit'>
+
+export interface RunOptions {
+  readonly loaded: LoadedConfig
+  readonly host: DaemonHost
+  /** Where to log instead of standard error. */
+  readonly logFile?: string | undefined
+  /** Called once, when apps and peers can reach the daemon. */
+  readonly onReady: () => Promise<void>
+}
+
+const LOG_FILE_BYTES_MAX = 10 * 1024 * 1024
+/** npm and the terminal both pass a Ctrl-C on: two within this time are one. */
+const SAME_INTERRUPT_MS = 500
+/** What a stop may take beyond the time to drain, before the process is ended all the same. */
+const STOP_GRACE_MS = 5_000
+const EXIT_OK = 0
+const EXIT_INTERNAL = 2
+const EXIT_INTERRUPTED = 130
+
+/**
+ * Runs a daemon until it is stopped: by a signal, by an app, or because a part failed that nothing can replace.
+ *
+ * Order of the start: store (its lock is the daemon's), keyring, migrations, what is kept, socket, listen, dial.
+ *
+ * @returns the exit code: 0 after an orderly stop, 2 after a failure
+ * @throws {DaemonError} when it cannot start; `ALREADY_RUNNING` where another daemon has the home. Nothing is left behind then
+ */
+export async function runDaemon(options: RunOptions): Promise<number> {
+  const { loaded, host } = options
+  const clock = new SystemClock()
+  const log = createLog({ ...loaded.config.log, write: logWriter(options) })
+  const stop = new StopRequest(host, clock, log)
+  try {
+    const node = await start(options, { clock, log, requestStop: () => stop.request('an app asked for it') })
+    try {
+      await options.onReady()
+      await Promise.race([stop.requested, stop.failed, node.failed.then(error => stop.fail(error))])
+    } finally {
+      if (!(await hasStopped(node, { clock, log, config: loaded.config }))) stop.exitCode = EXIT_INTERNAL
+    }
+    return stop.exitCode
+  } finally {
+    stop.dispose()
+  }
+}
+
+interface Running {
+  readonly clock: Clock
+  readonly log: Log
+  readonly requestStop: () => void
+}
+
+async function start(options: RunOptions, running: Running): Promise<ParleyNode> {
+  const { loaded, host } = options
+  const { config, paths, socket } = loaded
+  const { clock, log, requestStop } = running
+  mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 })
+  const store = await openStore(join(paths.stateDir, 'store'), running)
+  try {
+    const keyring = await ownIdentity(loaded, store, clock, systemRandomBytes)
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    const node = createNode({
+      config,
+      clock,
+      randomBytes: systemRandomBytes,
+      transport: createTransport(loaded, keyring, store, running),
+      store,
+      apps: createAppServer(config, socket, clock),
+      keyring,
+      log,
+      version,
+      pid: host.pid,
+      home: paths.home,
+      interfaces: interfaceAddresses,
+      ownsProcess: true,
+      requestStop
+    })
+    await node.start()
+    const { id, listen } = node.status()
+    log.info({ id, nodeId: keyring.nodeId, socket, listen, version }, 'ready')
+    return node
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function openStore(path: string, { clock }: Running): Promise<Store> {
+  const store = new LevelStore({ path, clock })
+  try {
+    await store.open()
+    return store
+  } catch (cause) {
+    if (!(cause instanceof DaemonError) || cause.code !== 'STORE_LOCKED') throw cause
+    throw new DaemonError('ALREADY_RUNNING', `Another daemon has ${path} open.`, { cause })
+  }
+}
+
+/** The identity of the home, made at its first start; never where the home has contacts who know another one. */
+async function ownIdentity(
+  loaded: LoadedConfig,
+  store: Store,
+  clock: Clock,
+  randomBytes: RandomBytes
+): Promise<Keyring> {
+  const { stateDir } = loaded.paths
+  const { id } = loaded.config.node
+  let isUsed = false
+  for await (const _ of store.range('peers', { limit: 1 })) isUsed = true
+  return loadOrMakeIdentity({ stateDir, id, clock, randomBytes, mustExist: isUsed })
+}
+
+function createTransport(loaded: LoadedConfig, keyring: Keyring, store: Store, { clock, log }: Running): Transport {
+  const { limits, network } = loaded.config
+  return new KeptPortsTransport({
+    nodeId: keyring.nodeId,
+    listen: network.listen,
+    isDefault: loaded.origins.get('network.listen')?.kind === 'default',
+    store,
+    log,
+    create: async listen => {
+      const privateKeySeed = keyring.nodeSeed()
+      try {
+        const admission = { ...limits, unprovenDeadlineMs: limits.handshakeTimeoutMs }
+        return await createLibp2pTransport({ privateKeySeed, listen, clock, admission })
+      } finally {
+        privateKeySeed.fill(0)
+      }
+    }
+  })
+}
+
+function createAppServer({ limits, socket }: Config, path: string, clock: Clock): UnixAppServer {
+  return new UnixAppServer(
+    {
+      path,
+      mode: Number.parseInt(socket.mode, 8),
+      group: socket.group,
+      requestBytesMax: limits.requestBytesMax,
+      connectionCountMax: limits.appConnectionCountMax,
+      requestTimeoutMs: limits.handshakeTimeoutMs
+    },
+    clock
+  )
+}
+
+function interfaceAddresses(): InterfaceAddress[] {
+  return Object.values(networkInterfaces()).flatMap(addresses =>
+    (addresses ?? []).map(({ address, family }) => ({ address, family }))
+  )
+}
+
+function logWriter({ host, logFile }: RunOptions): (line: string) => void {
+  return logFile === undefined ? line => void host.stderr.write(line) : openLogFile(logFile, LOG_FILE_BYTES_MAX)
+}
+
+/** Stops a node, for a bounded time: a part that hangs does not keep the process. */
+async function stopNode(
+  node: ParleyNode,
+  { clock, log, config }: { clock: Clock; log: Log; config: Config }
+): Promise<void> {
+  const late = Promise.withResolvers<'late'>()
+  const timer = clock.timer(config.limits.shutdownTimeoutMs + STOP_GRACE_MS, () => late.resolve('late'))
+  const outcome = await Promise.race([node.stop().then(() => 'stopped' as const), late.promise])
+  timer.cancel()
+  if (outcome === 'late') log.error({}, 'stopping took too long: the process ends all the same')
+  else log.info({}, 'stopped')
+  return outcome === 'stopped'
+}
+
+/** Who may end the daemon: TERM and INT ask, a second INT forces, and what nobody caught fails it. */
+class StopRequest {
+  readonly requested: Promise<void>
+  readonly failed: Promise<void>
+  exitCode = EXIT_OK
+  readonly #host: DaemonHost
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #requested = Promise.withResolvers<void>()
+  readonly #failed = Promise.withResolvers<void>()
+  #interruptedAtMs: number | undefined
+  readonly #onInterrupt = (): void => this.#interrupt()
+  readonly #onTerminate = (): void => this.request('it was told to by a signal')
+  readonly #onUncaught = (error: Error): void => this.fail(error)
+
+  constructor(host: DaemonHost, clock: Clock, log: Log) {
+    this.#host = host
+    this.#clock = clock
+    this.#log = log
+    this.requested = this.#requested.promise
+    this.failed = this.#failed.promise
+    host.on('SIGINT', this.#onInterrupt)
+    host.on('SIGTERM', this.#onTerminate)
+    host.on('uncaughtException', this.#onUncaught)
+  }
+
+  request(why: string): void {
+    this.#log.info({ why }, 'stopping')
+    this.#requested.resolve()
+  }
+
+  fail(error: Error): void {
+    this.#log.error({ err: error }, 'the daemon failed')
+    this.exitCode = EXIT_INTERNAL
+    this.#failed.resolve()
+  }
+
+  dispose(): void {
+    this.#host.off('SIGINT', this.#onInterrupt)
+    this.#host.off('SIGTERM', this.#onTerminate)
+    this.#host.off('uncaughtException', this.#onUncaught)
+  }
+
+  #interrupt(): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (this.#interruptedAtMs === undefined) {
+      this.#interruptedAtMs = nowMs
+      this.request('it was interrupted')
+    } else if (nowMs - this.#interruptedAtMs > SAME_INTERRUPT_MS) {
+      this.#log.warn({}, 'interrupted again: ending at once')
+      this.#host.exit(EXIT_INTERRUPTED)
+    }
+  }
+}

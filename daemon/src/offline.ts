@@ -1,0 +1,74 @@
+import { homedir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { describeOrigin, type LoadedConfig, loadConfig, SETTINGS } from '@parley/config'
+import type { Clock } from './actor/clock.ts'
+import { SystemClock } from './actor/system-clock.ts'
+import { systemRandomBytes } from './random.ts'
+
+// The door to what needs no running daemon, for the commands and for test networks. What is heavy is loaded when it is used.
+
+export type { LoadedConfig }
+export { describeOrigin, SETTINGS }
+
+/** The file that starts a daemon, for `node FILE --home DIR`. */
+export const parleydFile: string = fileURLToPath(new URL('../bin/parleyd.js', import.meta.url))
+
+/** The part of a process that settings depend on. */
+export interface SettingsHost {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly platform: string
+}
+
+export interface SettingsOptions {
+  readonly host: SettingsHost
+  readonly home?: string | undefined
+  readonly configFile?: string | undefined
+  /** By key: `{ 'network.listen': ['/ip4/127.0.0.1/tcp/0'] }`. */
+  readonly flags?: Readonly<Record<string, string | readonly string[]>>
+}
+
+/** Loads the configuration that a daemon would get. @throws {ConfigError} */
+export function loadSettings(options: SettingsOptions): LoadedConfig {
+  const { host, ...more } = options
+  return loadConfig({ env: host.env, platform: host.platform, userHome: host.env['HOME'] || homedir(), ...more })
+}
+
+/** What `parley init` tells. */
+export interface NewIdentity {
+  readonly id: string
+  readonly nodeId: string
+  readonly fingerprint: string
+  readonly stateDir: string
+}
+
+/** Makes an identity. @throws {DaemonError} `ALREADY_INITIALIZED` `NAME_INVALID` `STORE_UNAVAILABLE` */
+export async function initialize(loaded: LoadedConfig): Promise<NewIdentity> {
+  const { makeIdentity } = await import('./first-run.ts')
+  const { stateDir } = loaded.paths
+  const { id } = loaded.config.node
+  const keyring = await makeIdentity({ stateDir, id, clock, randomBytes: systemRandomBytes })
+  const fingerprint = Buffer.from(keyring.fingerprint).toString('hex')
+  return { id: keyring.id, nodeId: keyring.nodeId, fingerprint, stateDir }
+}
+
+/** Runs a daemon in this process until it is stopped. @see runDaemon in main.ts */
+export async function runDaemon(...options: Parameters<typeof import('./main.ts').runDaemon>): Promise<number> {
+  const { runDaemon } = await import('./main.ts')
+  return runDaemon(...options)
+}
+
+/** The clock of this host. */
+export const clock: Clock = new SystemClock()
+
+/** Resolves after `delayMs`, or at once with the signal's reason thrown when it is aborted. */
+export function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  const done = Promise.withResolvers<void>()
+  const timer = clock.timer(delayMs, done.resolve)
+  const stop = (): void => {
+    timer.cancel()
+    done.reject(signal.reason)
+  }
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
+  return done.promise.finally(() => signal.removeEventListener('abort', stop))
+}
