@@ -1,0 +1,189 @@
+import { Level } from 'level'
+import { DaemonError } from '../errors.ts'
+import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from './port.ts'
+
+type Operation =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Uint8Array }
+
+interface WaitingBatch {
+  readonly operations: readonly Operation[]
+  readonly sync: boolean
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Read from the iterator at once: enough to make the thread switch cheap, little enough to hold. */
+const READ_AHEAD_BYTES = 256 * 1_024
+const READ_AHEAD_COUNT = 1_000
+
+/**
+ * The store on LevelDB, in one directory of which it is the only user.
+ *
+ * Batches asked for while a write is in flight are written together, whole and in order, by the next one: they share one sync.
+ * Keys and values given to `batch` must not change until it has settled.
+ */
+export class LevelStore implements Store {
+  readonly #db: Level<Uint8Array, Uint8Array>
+  #waiting: WaitingBatch[] = []
+  #isWriting = false
+  /** False from the first failed write on, though the database may still be closing. */
+  #isUsable = false
+
+  constructor(directory: string) {
+    this.#db = new Level(directory, {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+      // Values are sealed or random, so compressing them costs time and saves nothing.
+      compression: false
+    })
+    // Constructing begins to open; what comes of it is told by `open`.
+    this.#db.on('error', () => {})
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#db.open()
+    } catch (error) {
+      const code = error instanceof Error && isCoded(error.cause) ? error.cause.code : undefined
+      if (code === 'LEVEL_LOCKED') {
+        throw new DaemonError('STORE_LOCKED', 'another process has the store open', { cause: error })
+      }
+      throw unavailable(error)
+    }
+    this.#isUsable = true
+  }
+
+  async close(): Promise<void> {
+    this.#isUsable = false
+    this.#failWaiting(unavailable())
+    await this.#db.close()
+  }
+
+  get(sublevel: Sublevel, key: Uint8Array): Uint8Array | undefined {
+    this.#assertUsable()
+    try {
+      const value = this.#db.getSync(prefixed(sublevel, key))
+      return value === undefined ? undefined : asPlain(value)
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
+  async *range(sublevel: Sublevel, range: StoreRange = {}): AsyncGenerator<StoreEntry, void, undefined> {
+    this.#assertUsable()
+    const prefixLengthBytes = prefixes[sublevel].length
+    const iterator = this.#db.iterator({
+      gte: prefixed(sublevel, range.gte ?? new Uint8Array()),
+      lt: range.lt === undefined ? endOf(sublevel) : prefixed(sublevel, range.lt),
+      limit: range.limit ?? -1,
+      reverse: range.reverse ?? false,
+      highWaterMarkBytes: READ_AHEAD_BYTES
+    })
+    try {
+      for (;;) {
+        const entries = await iterator.nextv(READ_AHEAD_COUNT).catch(error => Promise.reject(unavailable(error)))
+        if (entries.length === 0) return
+        for (const [key, value] of entries) {
+          this.#assertUsable()
+          yield { key: asPlain(key.subarray(prefixLengthBytes)), value: asPlain(value) }
+        }
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  async batch(writes: readonly StoreWrite[], { sync }: { readonly sync: boolean }): Promise<void> {
+    this.#assertUsable()
+    if (writes.length === 0) return
+    const operations = writes.map((write): Operation => {
+      const key = prefixed(write.sublevel, write.key)
+      return write.type === 'put' ? { type: 'put', key, value: write.value } : { type: 'del', key }
+    })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting.push({ operations, sync, resolve, reject })
+    if (!this.#isWriting) void this.#writeWaiting()
+    return promise
+  }
+
+  async #writeWaiting(): Promise<void> {
+    this.#isWriting = true
+    while (this.#waiting.length > 0) {
+      const batches = this.#waiting
+      this.#waiting = []
+      const operations = batches.flatMap(batch => batch.operations)
+      try {
+        await this.#db.batch(operations, { sync: batches.some(batch => batch.sync) })
+        for (const batch of batches) batch.resolve()
+      } catch (error) {
+        await this.#fail(batches, error)
+      }
+    }
+    this.#isWriting = false
+  }
+
+  /**
+   * Closes the database for good measure: after a failed log write LevelDB acknowledges synced writes that are gone on
+   * reopening.
+   */
+  async #fail(batches: readonly WaitingBatch[], error: unknown): Promise<void> {
+    this.#isUsable = false
+    const failure = unavailable(error)
+    await this.#db.close().catch(() => {
+      // The write that failed says more than a close that fails after it, and `open` reports what is still wrong.
+    })
+    for (const batch of batches) batch.reject(failure)
+    this.#failWaiting(failure)
+  }
+
+  #failWaiting(failure: DaemonError): void {
+    const batches = this.#waiting
+    this.#waiting = []
+    for (const batch of batches) batch.reject(failure)
+  }
+
+  #assertUsable(): void {
+    if (!this.#isUsable) throw unavailable()
+  }
+}
+
+/** As `abstract-level` prefixes its sublevels, so that its tools can read the database. */
+const prefixes: Readonly<Record<Sublevel, Uint8Array>> = {
+  meta: Buffer.from('!meta!'),
+  peers: Buffer.from('!peers!'),
+  lanes: Buffer.from('!lanes!'),
+  outbox: Buffer.from('!outbox!'),
+  inbox: Buffer.from('!inbox!'),
+  consumers: Buffer.from('!consumers!'),
+  clients: Buffer.from('!clients!'),
+  audit: Buffer.from('!audit!')
+}
+
+function prefixed(sublevel: Sublevel, key: Uint8Array): Uint8Array {
+  const prefix = prefixes[sublevel]
+  const bytes = new Uint8Array(prefix.length + key.length)
+  bytes.set(prefix)
+  bytes.set(key, prefix.length)
+  return bytes
+}
+
+/** The first key behind those of the sublevel: its prefix with the last byte, `!`, one higher. */
+function endOf(sublevel: Sublevel): Uint8Array {
+  const end = prefixed(sublevel, new Uint8Array())
+  end[end.length - 1] = '!'.charCodeAt(0) + 1
+  return end
+}
+
+/** LevelDB's buffers as what they are declared to be; each is memory of its own. */
+function asPlain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function isCoded(error: unknown): error is { readonly code: string } {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+}
+
+function unavailable(cause?: unknown): DaemonError {
+  return new DaemonError('STORE_UNAVAILABLE', 'the store cannot be used', cause === undefined ? {} : { cause })
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod'
+import { DaemonError } from '../errors.ts'
+import type { Store, StoreEntry, StoreWrite, Sublevel } from './port.ts'
+import { recordCodec } from './records.ts'
+import { SortedTable } from './sorted-table.ts'
+
+/** What a migration sees: the store as the migrations before it will have left it. */
+export interface MigrationView {
+  get(sublevel: Sublevel, key: Uint8Array): Uint8Array | undefined
+  /** Every entry of a sublevel, in key order. */
+  entries(sublevel: Sublevel): AsyncIterable<StoreEntry>
+}
+
+/** One step of the schema. It reads, and says what to write; it writes nothing itself. */
+export interface Migration {
+  /** The schema version that it makes out of the one before. */
+  readonly to: number
+  plan(view: MigrationView): Promise<readonly StoreWrite[]>
+}
+
+/** The steps to the schema of this program, first version 1: an empty store is a store of version 0. */
+export const MIGRATIONS: readonly Migration[] = [{ to: 1, plan: async () => [] }]
+
+const SCHEMA_KEY = new TextEncoder().encode('schema')
+const schemaCodec = recordCodec({
+  sublevel: 'meta',
+  version: 1,
+  schema: z.strictObject({ schema: z.int().min(1).max(65_535) })
+})
+
+/**
+ * Brings an open store to the schema of this program: in one synced batch, or not at all.
+ *
+ * @returns the versions before and after
+ * @throws {DaemonError} `STORE_NEWER`, with the store untouched; `RECORD_DAMAGED`; `STORE_UNAVAILABLE`
+ */
+export async function migrate(
+  store: Store,
+  migrations: readonly Migration[] = MIGRATIONS
+): Promise<{ readonly from: number; readonly to: number }> {
+  const target = migrations.at(-1)?.to ?? 0
+  const bytes = store.get('meta', SCHEMA_KEY)
+  const from = bytes === undefined ? 0 : schemaCodec.decode(bytes).schema
+  if (from > target) {
+    throw new DaemonError('STORE_NEWER', `the store has schema ${from}, this program knows ${target}`, {
+      data: { schema: from, known: target }
+    })
+  }
+  if (from === target) return { from, to: target }
+  const plan = new Plan(store)
+  for (const migration of migrations) {
+    if (migration.to > from) plan.add(await migration.plan(plan))
+  }
+  plan.add([{ type: 'put', sublevel: 'meta', key: SCHEMA_KEY, value: schemaCodec.encode({ schema: target }) }])
+  await store.batch(plan.writes, { sync: true })
+  return { from, to: target }
+}
+
+/** The writes of the migrations so far, and the store as it looks through them. */
+class Plan implements MigrationView {
+  readonly #store: Store
+  readonly #changes = new Map<Sublevel, SortedTable<StoreWrite>>()
+  readonly writes: StoreWrite[] = []
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  add(writes: readonly StoreWrite[]): void {
+    for (const write of writes) {
+      this.writes.push(write)
+      this.#changesOf(write.sublevel).set(write.key, write)
+    }
+  }
+
+  get(sublevel: Sublevel, key: Uint8Array): Uint8Array | undefined {
+    const change = this.#changesOf(sublevel).get(key)
+    if (change === undefined) return this.#store.get(sublevel, key)
+    return change.type === 'put' ? change.value : undefined
+  }
+
+  async *entries(sublevel: Sublevel): AsyncGenerator<StoreEntry, void, undefined> {
+    const changes = this.#changesOf(sublevel).range()
+    let next = 0
+    for await (const entry of this.#store.range(sublevel)) {
+      for (let change = changes[next]; change !== undefined; change = changes[next]) {
+        if (Buffer.compare(change.key, entry.key) >= 0) break
+        if (change.value.type === 'put') yield { key: change.key, value: change.value.value }
+        next++
+      }
+      const replaced = changes[next]
+      if (replaced === undefined || Buffer.compare(replaced.key, entry.key) !== 0) yield entry
+    }
+    for (const { key, value } of changes.slice(next)) {
+      if (value.type === 'put') yield { key, value: value.value }
+    }
+  }
+
+  #changesOf(sublevel: Sublevel): SortedTable<StoreWrite> {
+    let changes = this.#changes.get(sublevel)
+    if (changes === undefined) {
+      changes = new SortedTable()
+      this.#changes.set(sublevel, changes)
+    }
+    return changes
+  }
+}
