@@ -1,0 +1,81 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { concatBytes, writeU32le } from '../../src/bytes.ts'
+import { signMessage, verifyMessage } from '../../src/secure-message/sign.ts'
+import { ALICE, BOB } from '../support/peers.ts'
+import { flipped } from '../support/random.ts'
+import { codeOf, succeedsOrRefuses } from '../support/refusal.ts'
+
+const { privateKey, publicKey } = ALICE.keys
+
+describe('a signed message', () => {
+  test('gives back its content, which stands readable in it', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), message => {
+        const signed = signMessage(privateKey, message)
+        expect(signed.subarray(12, 12 + message.length)).toEqual(message)
+        expect(verifyMessage(publicKey, signed)).toEqual(message)
+        expect(verifyMessage(publicKey, Buffer.from(signed))).toEqual(message)
+      }),
+      { numRuns: 30 }
+    )
+  })
+
+  test('is refused when any bit is changed', () => {
+    const signed = signMessage(privateKey, new TextEncoder().encode('content'))
+    for (let offset = 0; offset < signed.length; offset++) {
+      for (const bit of [0, 3, 7]) {
+        expect(['INVALID_MESSAGE', 'AUTHENTICATION_FAILED']).toContain(
+          codeOf(() => verifyMessage(publicKey, flipped(signed, offset, bit)))
+        )
+      }
+      codeOf(() => verifyMessage(publicKey, signed.subarray(0, offset)))
+    }
+  })
+
+  test('is refused with the key of somebody else', () => {
+    const signed = signMessage(privateKey, Uint8Array.of(1))
+    expect(codeOf(() => verifyMessage(BOB.keys.publicKey, signed))).toBe('AUTHENTICATION_FAILED')
+  })
+
+  test('may have bytes after it, which are not part of its content', () => {
+    const signed = signMessage(privateKey, Uint8Array.of(1))
+    expect(verifyMessage(publicKey, concatBytes(signed, Uint8Array.of(0, 0)))).toEqual(Uint8Array.of(1))
+  })
+
+  test('of RSA, of another type, or encrypted, is refused', () => {
+    const signed = signMessage(privateKey, Uint8Array.of(1))
+    for (const [offset, value] of [
+      [0, 0x10],
+      [0, 0xff],
+      [1, 0x27]
+    ] as const) {
+      const changed = Uint8Array.from(signed)
+      changed[offset] = value
+      expect(codeOf(() => verifyMessage(publicKey, changed))).toBe('INVALID_MESSAGE')
+    }
+  })
+
+  test('that declares an empty message or an empty signature is refused', () => {
+    const signed = signMessage(privateKey, Uint8Array.of(1))
+    for (const lengthAt of [4, 8]) {
+      const emptied = Uint8Array.from(signed)
+      writeU32le(emptied, lengthAt, 0)
+      expect(codeOf(() => verifyMessage(publicKey, emptied))).toBe('AUTHENTICATION_FAILED')
+    }
+  })
+
+  test('of nothing cannot be made', () => {
+    expect(() => signMessage(privateKey, new Uint8Array(0))).toThrow(RangeError)
+  })
+
+  test('read from hostile bytes throws nothing but ProtocolError', () => {
+    const header = Uint8Array.of(0x20, 0x26, 0x04, 0x26)
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
+        expect(succeedsOrRefuses(() => verifyMessage(publicKey, concatBytes(header, bytes)))).toBe(false)
+        expect(succeedsOrRefuses(() => verifyMessage(publicKey, bytes))).toBe(false)
+      })
+    )
+  })
+})
