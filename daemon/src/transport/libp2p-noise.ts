@@ -32,14 +32,15 @@ function cachedKeyCrypto(): ICryptoInterface {
       if (length < NATIVE_BYTES_MIN) return defaultCrypto.chaCha20Poly1305Encrypt(plaintext, nonce, ad, k)
       const cipher = createCipheriv(CIPHER, keyObject(k), nonce, { authTagLength: TAG_BYTES })
       cipher.setAAD(ad, { plaintextLength: length })
-      const sealed = new Uint8Array(length + TAG_BYTES)
+      // One piece, so that it is one write to the socket.
+      const sealed = Buffer.allocUnsafeSlow(length + TAG_BYTES)
       let at = 0
       for (const part of plaintext instanceof Uint8Array ? [plaintext] : plaintext) {
         sealed.set(cipher.update(part), at)
         at += part.byteLength
       }
       cipher.final()
-      sealed.set(cipher.getAuthTag(), length)
+      sealed.set(cipher.getAuthTag(), at)
       return sealed
     },
     chaCha20Poly1305Decrypt(ciphertext, nonce, ad, k, dst) {

@@ -255,8 +255,13 @@ class Libp2pTransport implements Transport {
       (stream, connection) => {
         const link = this.#linkOf.get(connection.timeline)
         const onStream = this.#handlers.get(protocol)
-        if (link === undefined || onStream === undefined) stream.abort(new Error('not handled'))
-        else onStream(this.#adopt(link, stream, connection))
+        if (link === undefined || onStream === undefined) {
+          stream.abort(new Error('not handled'))
+          return
+        }
+        const adopted = this.#adopt(link, stream, connection)
+        // In a turn of its own, since libp2p hides what a handler throws.
+        this.#options.clock.endOfTurn(() => onStream(adopted))
       },
       // Forced, since `start` and `handle` may both register a protocol that is asked for while the node starts.
       { maxInboundStreams: STREAM_COUNT_MAX, maxOutboundStreams: NO_LIMIT, force: true }

@@ -5,7 +5,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type Libp2p } from 'libp2p'
 import { base58btc } from 'multiformats/bases/base58'
 import { identity } from 'multiformats/hashes/identity'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -36,10 +36,12 @@ describe('libp2p', () => {
   const toStop: Transport[] = []
   const sockets: Socket[] = []
   const links: LinkProxy[] = []
+  const foreigners: Libp2p[] = []
 
   afterEach(async () => {
     for (const socket of sockets.splice(0)) socket.destroy()
     for (const link of links.splice(0)) await link.close()
+    for (const foreigner of foreigners.splice(0)) await foreigner.stop()
     for (const transport of toStop.splice(0)) await transport.stop()
   })
 
@@ -53,6 +55,18 @@ describe('libp2p', () => {
     toStop.push(transport)
     await transport.start(gate)
     return transport
+  }
+
+  /** A libp2p node as anybody would make it. */
+  async function startForeign(): Promise<Libp2p> {
+    const foreigner = await createLibp2p({
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      connectionMonitor: { enabled: false }
+    })
+    foreigners.push(foreigner)
+    return foreigner
   }
 
   async function world() {
@@ -178,39 +192,54 @@ describe('libp2p', () => {
     await expect.poll(() => clock.timerCount).toBe(0)
   })
 
+  it('speaks the same Noise and Yamux as any libp2p, in small messages and large ones', async () => {
+    const { b, address, nextInbound } = await world()
+    const foreign = await startForeign()
+    const inbound = nextInbound()
+    const stream = await foreign.dialProtocol(multiaddr(`${address}/p2p/${b.nodeId}`), '/x')
+    const acceptorStream = await inbound
+    const acceptor = record(acceptorStream)
+    const [sent, answer] = [pattern(3_000_000, 1), pattern(3_000_000, 2)]
+    const got: Uint8Array[] = []
+    const whenGot = new Promise<void>(resolve => {
+      stream.addEventListener('message', ({ data }) => got.push(data.subarray()))
+      stream.addEventListener('remoteCloseWrite', () => resolve())
+    })
+    for (let at = 0, length = 1; at < sent.byteLength; at += length, length = Math.ceil(length * 1.7)) {
+      if (!stream.send(sent.subarray(at, at + length))) await stream.onDrain()
+    }
+    await acceptor.whenBytes(sent.byteLength)
+    expect(Buffer.compare(acceptor.bytes(), sent)).toBe(0)
+    acceptorStream.write([answer.subarray(0, 5), answer.subarray(5, 2_000), answer.subarray(2_000)])
+    acceptorStream.end()
+    await whenGot
+    expect(Buffer.compare(Buffer.concat(got), answer)).toBe(0)
+  })
+
   it('serves several streams of one connection, and closes it when it stays without any', async () => {
     const { b, clock, gate, address, nextInbound } = await world()
-    const foreign = await createLibp2p({
-      transports: [tcp()],
-      connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
-      connectionMonitor: { enabled: false }
-    })
-    try {
-      const connection = await foreign.dial(multiaddr(`${address}/p2p/${b.nodeId}`))
-      const closed = new Promise<void>(resolve => connection.addEventListener('close', () => resolve()))
-      const streams: ByteStream[] = []
-      for (let i = 0; i < 3; i += 1) {
-        const inbound = nextInbound()
-        await connection.newStream('/x')
-        streams.push(await inbound)
-      }
-      expect(new Set(streams.map(stream => stream.address)).size).toBe(1)
-      streams[1]?.proven()
-      const readers = streams.map(record)
-      streams[0]?.reset('one')
-      streams[1]?.reset('two')
-      await clock.advance(60_000)
-      expect(readers.map(reader => reader.calls)).toEqual([['closed'], ['closed'], []])
-      streams[2]?.reset('three')
-      await clock.advance(9_999)
-      expect(connection.status).toBe('open')
-      await clock.advance(1)
-      await closed
-      expect(gate.refusals).toEqual([])
-    } finally {
-      await foreign.stop()
+    const foreign = await startForeign()
+    const connection = await foreign.dial(multiaddr(`${address}/p2p/${b.nodeId}`))
+    const closed = new Promise<void>(resolve => connection.addEventListener('close', () => resolve()))
+    const streams: ByteStream[] = []
+    for (let i = 0; i < 3; i += 1) {
+      const inbound = nextInbound()
+      await connection.newStream('/x')
+      streams.push(await inbound)
     }
+    expect(new Set(streams.map(stream => stream.address)).size).toBe(1)
+    streams[1]?.proven()
+    const readers = streams.map(record)
+    streams[0]?.reset('one')
+    streams[1]?.reset('two')
+    await clock.advance(60_000)
+    expect(readers.map(reader => reader.calls)).toEqual([['closed'], ['closed'], []])
+    streams[2]?.reset('three')
+    await clock.advance(9_999)
+    expect(connection.status).toBe('open')
+    await clock.advance(1)
+    await closed
+    expect(gate.refusals).toEqual([])
   })
 
   it('leaves no socket open when it stops', async () => {
