@@ -3,7 +3,7 @@ import { costBytes, type Entry } from './run-log.ts'
 import type { Source } from './source.ts'
 
 export interface LaneCreditOptions {
-  /** What may be kept and promised in all, in bytes with what the messages cost beside their bodies. */
+  /** Room for what is kept, in bytes with what the messages cost beside their bodies. */
   readonly inboxBytesMax: number
   /** What a sender may have sent that the slowest app has not taken, in one lane. */
   readonly laneCreditMessages: number
@@ -11,10 +11,10 @@ export interface LaneCreditOptions {
   readonly messageBytesMax: number
 }
 
-/** When half of the inbox is kept or promised, a lane is promised no more than this, or one message of the largest size. */
+/** When half of the room is kept or promised, a lane is promised no more than this, or one message of the largest size. */
 const NARROW_MESSAGES = 256
-/** The share of the inbox that may be promised to one contact, however many lanes it opens. */
-const CONTACT_SHARE = 1 / 8
+/** Promises in all, as a multiple of the inbox's room: few are ever used at the same time, and one that is given cannot be taken back. */
+const PROMISE_FACTOR = 16
 
 /** What one incoming lane was promised, has sent, and what of that the apps have taken. Totals since it was opened. */
 export class Lane {
@@ -61,8 +61,11 @@ export class Lane {
 
 /**
  * Decides what senders are promised. Nothing where nobody reads the lane; else up to a window beyond what the slowest live reader
- * has taken. What is kept and what is promised are together never more than `inboxBytesMax`; a lane for which there is no room waits
- * its turn, first come first served.
+ * has taken.
+ *
+ * Nothing is promised while `inboxBytesMax` or more is kept. One contact is promised at most `inboxBytesMax` over all its lanes, and all
+ * together 16 times that: a promise cannot be taken back, every lane in use needs one as large as the largest message, and most lanes are
+ * idle. A lane for which there is no room waits its turn, first come first served.
  */
 export class LaneCredit {
   readonly #options: LaneCreditOptions
@@ -110,8 +113,8 @@ export class LaneCredit {
       this.#waiting.delete(lane)
       return
     }
-    const isTight = this.#keptCostBytes() + this.#promisedCostBytes > this.#options.inboxBytesMax / 2
     const { laneCreditMessages, laneCreditBytes, messageBytesMax } = this.#options
+    const isTight = this.#isTight(lane)
     const windowMessages = isTight ? Math.min(laneCreditMessages, NARROW_MESSAGES) : laneCreditMessages
     const windowBytes = isTight ? Math.min(laneCreditBytes, messageBytesMax) : laneCreditBytes
     const moreMessages = Math.max(0, lane.takenMessages + windowMessages - lane.grantedMessages)
@@ -119,7 +122,7 @@ export class LaneCredit {
     const isLow = lane.grantedBytes - lane.receivedBytes < messageBytesMax && moreBytes > 0
     if (!isLow && moreMessages * 4 < windowMessages && moreBytes * 4 < windowBytes) return
     if (moreMessages === 0 && moreBytes === 0) return
-    if (costBytes(moreMessages, moreBytes) > this.#roomFor(lane)) {
+    if (!this.#hasRoom(lane, costBytes(moreMessages, moreBytes))) {
       this.#waiting.add(lane)
       return
     }
@@ -135,16 +138,28 @@ export class LaneCredit {
     for (const lane of [...this.#waiting]) this.update(lane)
   }
 
-  #roomFor(lane: Lane): number {
-    const { inboxBytesMax, laneCreditMessages, laneCreditBytes } = this.#options
-    const room = inboxBytesMax - this.#keptCostBytes() - this.#promisedCostBytes
-    const share = Math.max(inboxBytesMax * CONTACT_SHARE, costBytes(laneCreditMessages, laneCreditBytes))
-    return Math.min(room, share - (this.#promisedByContact.get(lane.origin.contact) ?? 0))
+  #isTight(lane: Lane): boolean {
+    const { inboxBytesMax } = this.#options
+    const used = this.#keptCostBytes() + this.#promisedCostBytes
+    return used > inboxBytesMax / 2 || this.#promisedTo(lane.origin.contact) > inboxBytesMax / 4
+  }
+
+  #hasRoom(lane: Lane, cost: number): boolean {
+    const { inboxBytesMax } = this.#options
+    if (this.#keptCostBytes() >= inboxBytesMax) return false
+    if (this.#promisedCostBytes + cost > inboxBytesMax * PROMISE_FACTOR) return false
+    const promised = this.#promisedTo(lane.origin.contact)
+    // However small the inbox is, there is room for one message of a contact.
+    return promised === 0 || promised + cost <= inboxBytesMax
+  }
+
+  #promisedTo(contact: string): number {
+    return this.#promisedByContact.get(contact) ?? 0
   }
 
   #promise(lane: Lane, byCostBytes: number): void {
     this.#promisedCostBytes += byCostBytes
-    const promised = (this.#promisedByContact.get(lane.origin.contact) ?? 0) + byCostBytes
+    const promised = this.#promisedTo(lane.origin.contact) + byCostBytes
     if (promised === 0) this.#promisedByContact.delete(lane.origin.contact)
     else this.#promisedByContact.set(lane.origin.contact, promised)
   }

@@ -1,0 +1,49 @@
+import type { Method } from '../call.ts'
+import { eventsFetch } from './events-fetch.ts'
+import { eventsSubscribe } from './events-subscribe.ts'
+import { eventsUnsubscribe } from './events-unsubscribe.ts'
+import { identityCard } from './identity-card.ts'
+import { identityShow } from './identity-show.ts'
+import { messagesAck } from './messages-ack.ts'
+import { messagesCredit } from './messages-credit.ts'
+import { messagesFetch } from './messages-fetch.ts'
+import { messagesSend } from './messages-send.ts'
+import { messagesSubscribe } from './messages-subscribe.ts'
+import { messagesUnsubscribe } from './messages-unsubscribe.ts'
+import { nodeHealth } from './node-health.ts'
+import { nodeHello } from './node-hello.ts'
+import { nodeShutdown } from './node-shutdown.ts'
+import { nodeStatus } from './node-status.ts'
+import { peersAdd } from './peers-add.ts'
+import { peersBlock } from './peers-block.ts'
+import { peersGet } from './peers-get.ts'
+import { peersList } from './peers-list.ts'
+import { peersRemove } from './peers-remove.ts'
+import { peersRename } from './peers-rename.ts'
+import { peersUpdate } from './peers-update.ts'
+
+/** Every method of the socket. */
+export const METHODS: readonly Method[] = [
+  eventsFetch,
+  eventsSubscribe,
+  eventsUnsubscribe,
+  identityCard,
+  identityShow,
+  messagesAck,
+  messagesCredit,
+  messagesFetch,
+  messagesSend,
+  messagesSubscribe,
+  messagesUnsubscribe,
+  nodeHealth,
+  nodeHello,
+  nodeShutdown,
+  nodeStatus,
+  peersAdd,
+  peersBlock,
+  peersGet,
+  peersList,
+  peersRemove,
+  peersRename,
+  peersUpdate
+]

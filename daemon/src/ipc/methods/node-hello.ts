@@ -1,0 +1,48 @@
+import { API_MAJOR, API_MINOR, type Limits } from '@parley/client-sdk/contract'
+import { z } from 'zod'
+import { DaemonError } from '../../errors.ts'
+import { type Call, defineMethod, type Method } from '../call.ts'
+import { CHANNEL_BYTES_MAX } from '../limits.ts'
+import { integer, names, shortText } from '../params.ts'
+
+/** What a client may ask for beyond the methods of this API version. */
+const FEATURES: readonly string[] = []
+
+export const nodeHello: Method = defineMethod('node.hello', {
+  access: 'read',
+  params: {
+    client: z.strictObject({ name: shortText, version: shortText }),
+    apiMajor: integer(0),
+    apiMinor: integer(0),
+    requires: names.exactOptional(),
+    clientId: shortText.exactOptional()
+  },
+  run(params, call) {
+    if (params.apiMajor !== API_MAJOR) {
+      const data = { apiMajor: API_MAJOR, apiMinor: API_MINOR }
+      throw new DaemonError('VERSION_MISMATCH', `this daemon speaks API version ${API_MAJOR}`, { data })
+    }
+    const missing = (params.requires ?? []).filter(feature => !FEATURES.includes(feature))
+    if (missing.length > 0) {
+      throw new DaemonError('VERSION_MISMATCH', 'this daemon lacks a feature that is required', { data: { missing } })
+    }
+    if (call.session !== undefined) call.session.clientName = params.client.name
+    const { deps } = call
+    return {
+      clientId: params.clientId ?? Buffer.from(deps.randomBytes(16)).toString('hex'),
+      id: deps.identity.show().id,
+      version: deps.version,
+      apiMajor: API_MAJOR,
+      apiMinor: API_MINOR,
+      features: FEATURES,
+      limits: limitsOf(call),
+      bootId: deps.bootId,
+      inbox: deps.inbox.id
+    }
+  }
+})
+
+function limitsOf(call: Call): Limits {
+  const { messageBytesMax, requestBytesMax, callCountMax, callBytesMax } = call.deps.limits
+  return { messageBytesMax, requestBytesMax, callCountMax, callBytesMax, channelBytesMax: CHANNEL_BYTES_MAX }
+}

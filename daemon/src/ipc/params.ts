@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { CHANNEL_BYTES_MAX } from './limits.ts'
+
+/** Bytes of a name, an ID, or another short text. */
+const TEXT_BYTES_MAX = 256
+const NAME_COUNT_MAX = 1024
+
+function text(bytesMin: number, bytesMax: number): z.ZodType<string> {
+  return z.string().refine(
+    value => {
+      const bytes = Buffer.byteLength(value)
+      return bytes >= bytesMin && bytes <= bytesMax
+    },
+    { error: `must be text of ${bytesMin} to ${bytesMax} bytes`, abort: true }
+  )
+}
+
+export const shortText: z.ZodType<string> = text(1, TEXT_BYTES_MAX)
+/** What names a contact: its name, ID or contact ID, or a prefix. */
+export const peer: z.ZodType<string> = text(1, TEXT_BYTES_MAX)
+export const channel: z.ZodType<string> = text(0, CHANNEL_BYTES_MAX)
+export const cardText: z.ZodType<string> = text(1, 64 * 1024)
+
+/** An integer from `min` to `max`. */
+export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
+  const error = `must be an integer from ${min} to ${max}`
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error })
+}
+
+export const from: z.ZodType<'start' | 'now' | { readonly after: number }> = z.union(
+  [z.literal('start'), z.literal('now'), z.strictObject({ after: integer(0) })],
+  { error: 'must be "start", "now" or {"after": index}' }
+)
+
+export const filter: z.ZodType<{ readonly peers?: readonly string[]; readonly channels?: readonly string[] }> =
+  z.strictObject({
+    peers: z.array(peer).min(1).max(NAME_COUNT_MAX).exactOptional(),
+    channels: z.array(channel).min(1).max(NAME_COUNT_MAX).exactOptional()
+  })
+
+export const consumer: z.ZodType<string> = text(1, 64)
+export const creditMessages: z.ZodType<number> = integer(0, 2 ** 32)
+export const creditBytes: z.ZodType<number> = integer(0, 2 ** 40)
+export const credit: z.ZodType<{ readonly messages: number; readonly bytes: number }> = z.strictObject({
+  messages: creditMessages,
+  bytes: creditBytes
+})
+
+export const names: z.ZodType<readonly string[]> = z.array(shortText).max(NAME_COUNT_MAX)
+
+/** Bodies, checked as a list: a schema for each would cost more than the rest of the call. */
+export const bodies: z.ZodType<readonly Uint8Array[]> = z.custom<readonly Uint8Array[]>(
+  value => Array.isArray(value) && value.length > 0 && value.every(body => body instanceof Uint8Array),
+  { error: 'must be a list of at least one body, each of them bytes' }
+)
+
+export const eventsAfter: z.ZodType<string> = text(1, 128)

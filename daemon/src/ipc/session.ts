@@ -1,0 +1,196 @@
+import type { ErrorCode, NodeEvent, NotificationName, Notifications } from '@parley/client-sdk/contract'
+import type { Clock } from '../actor/clock.ts'
+import type { Subscription } from '../delivery/inbox.ts'
+import type { TakeRun } from '../delivery/reader.ts'
+import { DaemonError } from '../errors.ts'
+import type { Events, EventsAfter } from '../observe/events.ts'
+import { SUBSCRIPTION_COUNT_MAX } from './limits.ts'
+
+/** Events in one notification. */
+const EVENT_COUNT = 256
+
+export type Push = <N extends NotificationName>(method: N, params: Notifications[N]) => void
+
+export interface SessionDeps {
+  readonly events: Events
+  readonly clock: Clock
+  readonly push: Push
+  /** Whether the connection takes more pushes; when not, `resume` is called once it does. */
+  readonly hasRoom: () => boolean
+  /** Runs code so that what it throws ends this connection, not whoever caused it. */
+  readonly guard: (code: () => void) => void
+}
+
+/** Opens a subscription at the inbox, given what takes its runs and what hears of its end. */
+export type OpenMessages = (take: TakeRun, ended: (code: ErrorCode) => void) => Subscription
+
+/** What one connection has under way beside its calls: its hello and its subscriptions. */
+export class Session {
+  clientName: string | undefined
+  readonly #deps: SessionDeps
+  readonly #messages = new Map<string, Subscription>()
+  readonly #events = new Map<string, EventPusher>()
+  /** Subscriptions whose opening has not been answered yet. */
+  #unstarted: (() => void)[] = []
+  #lastId = 0
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps
+  }
+
+  /** Opens a subscription to messages. Nothing is pushed before `start`. */
+  addMessages(open: OpenMessages): { readonly id: string; readonly next: number } {
+    const id = this.#newId()
+    const { guard, push, hasRoom } = this.#deps
+    const take: TakeRun = run => {
+      let isMoreWanted = false
+      guard(() => {
+        push('messages.deliver', { ...run, subscription: id })
+        isMoreWanted = hasRoom()
+      })
+      return isMoreWanted
+    }
+    const ended = (code: ErrorCode) =>
+      guard(() => {
+        if (this.#messages.delete(id)) push('messages.ended', { subscription: id, code })
+      })
+    const subscription = open(take, ended)
+    this.#messages.set(id, subscription)
+    this.#unstarted.push(() => subscription.resume())
+    return { id, next: subscription.next }
+  }
+
+  /** @throws {DaemonError} `NO_SUCH_SUBSCRIPTION` */
+  messages(id: string): Subscription {
+    const subscription = this.#messages.get(id)
+    if (subscription === undefined) throw noSuch(id)
+    return subscription
+  }
+
+  removeMessages(id: string): void {
+    this.messages(id).close()
+    this.#messages.delete(id)
+  }
+
+  /** Opens a subscription to events. Nothing is pushed before `start`. @throws {DaemonError} `CURSOR_GONE` */
+  addEvents(after: EventsAfter): { readonly id: string; readonly cursor: string } {
+    const { cursor } = this.#deps.events.read(after, 0)
+    const id = this.#newId()
+    const ended = (code: ErrorCode) => {
+      this.#events.delete(id)
+      this.#deps.push('events.ended', { subscription: id, code })
+    }
+    const send = (events: readonly NodeEvent[]) => this.#deps.push('events.event', { subscription: id, events })
+    const pusher = new EventPusher({ ...this.#deps, cursor, send, ended })
+    this.#events.set(id, pusher)
+    this.#unstarted.push(() => pusher.start())
+    return { id, cursor }
+  }
+
+  removeEvents(id: string): void {
+    const pusher = this.#events.get(id)
+    if (pusher === undefined) throw noSuch(id)
+    pusher.stop()
+    this.#events.delete(id)
+  }
+
+  /** Starts what was opened: its opening has been answered. */
+  start(): void {
+    if (this.#unstarted.length === 0) return
+    const unstarted = this.#unstarted
+    this.#unstarted = []
+    for (const begin of unstarted) begin()
+  }
+
+  /** There is room to push again. */
+  resume(): void {
+    for (const subscription of [...this.#messages.values()]) subscription.resume()
+    for (const pusher of [...this.#events.values()]) pusher.pump()
+  }
+
+  /** Ends the events subscriptions with a word; the inbox ends its own. */
+  endEvents(code: ErrorCode): void {
+    for (const pusher of [...this.#events.values()]) pusher.end(code)
+  }
+
+  /** Ends all without a word. */
+  close(): void {
+    for (const subscription of this.#messages.values()) subscription.close()
+    for (const pusher of this.#events.values()) pusher.stop()
+    this.#messages.clear()
+    this.#events.clear()
+  }
+
+  #newId(): string {
+    if (this.#messages.size + this.#events.size >= SUBSCRIPTION_COUNT_MAX) {
+      throw new DaemonError('TOO_MANY_CALLS', `a connection has at most ${SUBSCRIPTION_COUNT_MAX} subscriptions`)
+    }
+    return `s${++this.#lastId}`
+  }
+}
+
+interface EventPusherOptions extends Pick<SessionDeps, 'events' | 'clock' | 'hasRoom' | 'guard'> {
+  readonly cursor: string
+  readonly send: (events: readonly NodeEvent[]) => void
+  readonly ended: (code: ErrorCode) => void
+}
+
+/** Follows the events and pushes what is new once a turn. */
+class EventPusher {
+  readonly #options: EventPusherOptions
+  #cursor: string
+  #unlisten: (() => void) | undefined
+  #isScheduled = false
+
+  constructor(options: EventPusherOptions) {
+    this.#options = options
+    this.#cursor = options.cursor
+  }
+
+  start(): void {
+    this.#unlisten = this.#options.events.listen(() => this.#schedule())
+    this.pump()
+  }
+
+  pump(): void {
+    this.#options.guard(() => this.#push())
+  }
+
+  stop(): void {
+    this.#unlisten?.()
+    this.#unlisten = undefined
+  }
+
+  end(code: ErrorCode): void {
+    this.stop()
+    this.#options.ended(code)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#options.clock.endOfTurn(() => {
+      this.#isScheduled = false
+      this.pump()
+    })
+  }
+
+  #push(): void {
+    const { events, hasRoom, send } = this.#options
+    try {
+      while (this.#unlisten !== undefined && hasRoom()) {
+        const page = events.read(this.#cursor, EVENT_COUNT)
+        if (page.events.length === 0) return
+        this.#cursor = page.cursor
+        send(page.events)
+      }
+    } catch (error) {
+      if (!(error instanceof DaemonError) || error.code !== 'CURSOR_GONE') throw error
+      this.end('CURSOR_GONE')
+    }
+  }
+}
+
+function noSuch(id: string): DaemonError {
+  return new DaemonError('NO_SUCH_SUBSCRIPTION', `this connection has no subscription ${id}`)
+}
