@@ -181,10 +181,10 @@ function logWriter({ host, logFile }: RunOptions): (line: string) => void {
 }
 
 /** Stops a node, for a bounded time: a part that hangs does not keep the process. */
-async function stopNode(
+async function hasStopped(
   node: ParleyNode,
   { clock, log, config }: { clock: Clock; log: Log; config: Config }
-): Promise<void> {
+): Promise<boolean> {
   const late = Promise.withResolvers<'late'>()
   const timer = clock.timer(config.limits.shutdownTimeoutMs + STOP_GRACE_MS, () => late.resolve('late'))
   const outcome = await Promise.race([node.stop().then(() => 'stopped' as const), late.promise])
