@@ -174,6 +174,26 @@ export const limitsSchema = z.strictObject({
     "Difference to a peer's clock that is reported as an event; nothing is refused for it."
   ),
 
+  // the store
+  storeReserveBytes: bytes(
+    4 * MiB,
+    64 * KiB,
+    1_024 * MiB,
+    'Disk space that is kept free for the recovery of a full disk: a log of LevelDB, written anew.'
+  ),
+  storeBackOffMinMs: ms(
+    SECOND,
+    50,
+    MINUTE,
+    'Wait before a store whose write failed is opened again; it doubles from there.'
+  ),
+  storeBackOffMaxMs: ms(
+    30 * SECOND,
+    SECOND,
+    HOUR,
+    'The longest of these waits: a disk that was mended is found within it.'
+  ),
+
   // programs on this host
   eventCountMax: count(10_000, 100, 1_000_000, 'Events kept for those who read them late.'),
   eventBytesMax: bytes(4 * MiB, 64 * KiB, 256 * MiB, 'The same in bytes.'),
@@ -224,6 +244,7 @@ const ORDERED: readonly (readonly [keyof Limits, keyof Limits, 'below' | 'orEqua
   ['requestBytesMax', 'callBytesMax', 'orEqual'],
   ['streamUnsentBytesMax', 'unsentBytesMax', 'orEqual'],
   ['backOffMinMs', 'backOffMaxMs', 'orEqual'],
+  ['storeBackOffMinMs', 'storeBackOffMaxMs', 'orEqual'],
   ['pingAfterMs', 'peerDeadAfterMs', 'below'],
   ['rekeyAfterMs', 'sessionAgeMsMax', 'below'],
   ['rekeyAfterWraps', 'sessionWrapsMax', 'below']

@@ -15,8 +15,10 @@ import { createLog } from './observe/log.ts'
 import { openLogFile } from './observe/log-file.ts'
 import type { Log } from './observe/log-port.ts'
 import { type RandomBytes, systemRandomBytes } from './random.ts'
+import { GuardedStore } from './store/guarded.ts'
 import { LevelStore } from './store/level.ts'
 import type { Store } from './store/port.ts'
+import { ReserveFile } from './store/reserve-file.ts'
 import { createLibp2pTransport } from './transport/libp2p.ts'
 import type { Transport } from './transport/port.ts'
 
@@ -79,7 +81,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   const { config, paths, socket } = loaded
   const { clock, log, requestStop } = running
   mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 })
-  const store = await openStore(join(paths.stateDir, 'store'), running)
+  const store = await openStore(loaded, running)
   try {
     const keyring = await ownIdentity(loaded, store, clock, systemRandomBytes)
     const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -111,14 +113,27 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   }
 }
 
-async function openStore(path: string, { clock }: Running): Promise<Store> {
-  const store = new LevelStore({ path, clock })
+async function openStore({ config: { limits }, paths }: LoadedConfig, { clock, log }: Running): Promise<Store> {
+  const store = new GuardedStore(
+    {
+      store: new LevelStore(join(paths.stateDir, 'store')),
+      clock,
+      randomBytes: systemRandomBytes,
+      reserve: new ReserveFile(join(paths.stateDir, 'reserve'), limits.storeReserveBytes),
+      onChange: availability => {
+        if (availability.isAvailable) log.info({}, 'the store can be written again')
+        else log.error({ err: availability.error }, 'the store cannot be written')
+      }
+    },
+    { backOffMs: limits.storeBackOffMinMs, backOffMaxMs: limits.storeBackOffMaxMs }
+  )
   try {
     await store.open()
     return store
   } catch (cause) {
+    await store.close()
     if (!(cause instanceof DaemonError) || cause.code !== 'STORE_LOCKED') throw cause
-    throw new DaemonError('ALREADY_RUNNING', `Another daemon has ${path} open.`, { cause })
+    throw new DaemonError('ALREADY_RUNNING', `Another daemon has ${paths.stateDir} open.`, { cause })
   }
 }
 
