@@ -1,11 +1,12 @@
 import type { Trust } from '@parley/client-sdk/contract'
 import { base32 } from 'multiformats/bases/base32'
+import { z } from 'zod'
 import { DaemonError } from '../errors.ts'
 import { dialableAddress } from '../identity/address.ts'
-import { CARD_BYTES_MAX, type Card, decodeCard } from '../identity/card.ts'
-import { FieldReader, joinBytes, lengthPrefixed, textBytes, u64Bytes } from '../identity/fields.ts'
+import { type Card, decodeCard } from '../identity/card.ts'
 import type { RandomBytes } from '../random.ts'
-import { isValidName, NAME_BYTES_MAX } from './names.ts'
+import { recordCodec } from '../store/records.ts'
+import { isValidName } from './names.ts'
 
 /** How a contact became one, whether it is blocked or not. */
 export type EarnedTrust = Exclude<Trust, 'blocked'>
@@ -37,9 +38,22 @@ export const OVERRIDE_ADDRESS_COUNT_MAX = 8
 
 const CONTACT_ID_BYTES = 10
 const CONTACT_ID_TEXT = /^[a-z2-7]{16}$/
-const RECORD_LABEL = textBytes('parley/contact/v1\0')
-const TRUSTS: readonly EarnedTrust[] = ['known', 'pending', 'verified', 'changed']
-const OVERRIDE_BYTES_MAX = 4096
+
+const address = z.string().refine(text => dialableAddress(text) === text)
+
+const record = recordCodec({
+  sublevel: 'peers',
+  version: 1,
+  schema: z.strictObject({
+    contact: z.string().regex(CONTACT_ID_TEXT),
+    name: z.string().refine(isValidName),
+    card: z.custom<Uint8Array>(value => value instanceof Uint8Array),
+    addressOverride: z.array(address).max(OVERRIDE_ADDRESS_COUNT_MAX).readonly().nullable(),
+    trust: z.enum(['known', 'pending', 'verified', 'changed'] satisfies EarnedTrust[]),
+    blocked: z.boolean(),
+    addedAt: z.int().nonnegative()
+  })
+})
 
 /** A new contact ID: 80 random bits in 16 characters. */
 export function makeContactId(randomBytes: RandomBytes): string {
@@ -70,65 +84,29 @@ export function canonicalAddresses(addresses: readonly string[]): readonly strin
   return distinct
 }
 
-/**
- * A contact as the store keeps it: label with the record's version, then length-prefixed contact ID, name, card, override (empty, or
- * one length-prefixed list of length-prefixed addresses), trust, blocked (one byte), time of adding (u64be).
- */
-export function encodeContact(contact: ContactRecord): Uint8Array {
-  const override = contact.addressOverride?.map(address => lengthPrefixed(textBytes(address)))
-  return joinBytes(
-    RECORD_LABEL,
-    lengthPrefixed(textBytes(contact.contact)),
-    lengthPrefixed(textBytes(contact.name)),
-    lengthPrefixed(contact.card.bytes),
-    lengthPrefixed(override === undefined ? new Uint8Array(0) : lengthPrefixed(joinBytes(...override))),
-    lengthPrefixed(textBytes(contact.trust)),
-    lengthPrefixed(Uint8Array.of(contact.blocked ? 1 : 0)),
-    lengthPrefixed(u64Bytes(contact.addedAt))
-  )
+/** A contact as the store keeps it. */
+export function encodeContact({
+  card,
+  contact,
+  name,
+  addressOverride,
+  trust,
+  blocked,
+  addedAt
+}: ContactRecord): Uint8Array {
+  return record.encode({ contact, name, card: card.bytes, addressOverride, trust, blocked, addedAt })
 }
 
 /** Reads a stored contact; its card's signatures are checked again. @throws {DaemonError} `RECORD_DAMAGED` */
-export function decodeContact(record: Uint8Array): Contact {
-  const reader = new FieldReader(record, damaged)
-  reader.expect(RECORD_LABEL)
-  const contact = reader.text(NAME_BYTES_MAX)
-  const name = reader.text(NAME_BYTES_MAX)
-  const cardBytes = reader.field(1, CARD_BYTES_MAX)
-  const addressOverride = decodeOverride(reader.field(0, OVERRIDE_BYTES_MAX))
-  const trustText = reader.text(NAME_BYTES_MAX)
-  const [blocked] = reader.field(1, 1)
-  const addedAt = reader.u64()
-  reader.end()
-  const trust = TRUSTS.find(known => known === trustText)
-  if (!CONTACT_ID_TEXT.test(contact) || !isValidName(name) || trust === undefined) throw damaged()
-  if (blocked !== 0 && blocked !== 1) throw damaged()
-  const card = decodeStoredCard(cardBytes)
-  return contactOf({ contact, name, card, addressOverride, trust, blocked: blocked === 1, addedAt })
-}
-
-function decodeOverride(bytes: Uint8Array): readonly string[] | null {
-  if (bytes.length === 0) return null
-  const outer = new FieldReader(bytes, damaged)
-  const list = new FieldReader(outer.field(0, OVERRIDE_BYTES_MAX), damaged)
-  outer.end()
-  const addresses: string[] = []
-  while (!list.atEnd) {
-    const address = list.text(OVERRIDE_BYTES_MAX)
-    if (addresses.length === OVERRIDE_ADDRESS_COUNT_MAX || dialableAddress(address) !== address) throw damaged()
-    addresses.push(address)
-  }
-  return addresses
+export function decodeContact(bytes: Uint8Array): Contact {
+  const { card, ...rest } = record.decode(bytes)
+  return contactOf({ ...rest, card: decodeStoredCard(card) })
 }
 
 function decodeStoredCard(bytes: Uint8Array): Card {
   try {
     return decodeCard(bytes)
-  } catch (error) {
-    throw damaged(error)
+  } catch (cause) {
+    throw new DaemonError('RECORD_DAMAGED', 'The card of a contact in the store does not decode.', { cause })
   }
-}
-
-function damaged(cause?: unknown): DaemonError {
-  return new DaemonError('RECORD_DAMAGED', 'A contact in the store does not decode.', { cause })
 }

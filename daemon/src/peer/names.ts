@@ -34,8 +34,11 @@ export function parseName(text: string): string {
  * one space, at most `maxBytes` bytes of UTF-8. May be empty.
  */
 export function cleanText(text: string, maxBytes: number): string {
-  const spaced = text.slice(0, 4 * maxBytes).replace(/\s+/gu, ' ')
-  return cutText(spaced.replace(HIDDEN_ALL, '').trim().normalize('NFC').replace(HIDDEN_ALL, ''), maxBytes)
+  const shown = text
+    .slice(0, 4 * maxBytes)
+    .replace(/\s/gu, ' ')
+    .replace(HIDDEN_ALL, '')
+  return cutText(shown.replace(/ +/g, ' ').trim().normalize('NFC'), maxBytes)
 }
 
 /** The name that a new contact gets from its ID: cleaned, valid, and made different from what `isTaken` knows by `-2`, `-3`, … */
