@@ -1,0 +1,401 @@
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import type { Message } from '../src/message.ts'
+import { codeOf, connected, failureOf } from './support/connected.ts'
+import { bytes, Refusal, type StandInDaemon } from './support/stand-in-daemon.ts'
+
+/** Answers `messages.subscribe` with names that count up, so that a test can deliver to them. */
+function nameSubscriptions(daemon: StandInDaemon, next = 1): void {
+  let count = 0
+  daemon.answers['messages.subscribe'] = () => ({ subscription: `sub${++count}`, next })
+}
+
+async function take(messages: AsyncIterator<Message, undefined>, count: number): Promise<string[]> {
+  const taken: string[] = []
+  while (taken.length < count) {
+    const { value } = await messages.next()
+    taken.push(value?.text() ?? 'END')
+  }
+  return taken
+}
+
+describe('messages', () => {
+  it('asks for what the options say and gives each message of a run', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({
+      channel: 'chat',
+      peers: ['bob'],
+      consumer: 'app',
+      from: 'start',
+      takeover: true
+    })
+    await messages.ready()
+    expect(daemon.callsOf('messages.subscribe')[0]).toMatchObject({
+      consumer: 'app',
+      filter: { channels: ['chat'], peers: ['bob'] },
+      from: 'start',
+      takeover: true
+    })
+    daemon.deliver('sub1', { first: 7, id: 'e.3.9', bodies: bytes('{"a":1}', 'zwei'), redelivered: true })
+    const first = (await messages.next()).value as Message
+    const second = (await messages.next()).value as Message
+    expect(first.json()).toEqual({ a: 1 })
+    expect(second.toJSON()).toEqual({
+      index: 8,
+      id: 'e.3.10',
+      from: 'bob@host',
+      fromName: 'bob',
+      contact: 'c1',
+      channel: 'chat',
+      sentAt: 1_700_000_000_000,
+      redelivered: true
+    })
+    expect(second.text()).toBe('zwei')
+    const copy = second.bytes()
+    copy[0] = 0
+    expect(second.body[0]).toBe('z'.charCodeAt(0))
+    expect(() => second.json()).toThrow(SyntaxError)
+  })
+
+  it('does not show a body to inspect or JSON', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: null })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('top secret') })
+    const { value } = await messages.next()
+    expect(`${inspect(value, { depth: 9 })}${JSON.stringify(value)}`).not.toMatch(/secret|116, ?111/)
+    expect(inspect(value)).toContain('bodyBytes: 10')
+  })
+
+  it('gives an empty body, and text with a byte order mark, as they are', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: null })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('', '\uFEFFx') })
+    expect(await take(messages, 2)).toEqual(['', '\uFEFFx'])
+  })
+
+  it('returns credit in halves of the window, when the app takes messages and not before', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    const { credit } = daemon.callsOf('messages.subscribe')[0] ?? { credit: { messages: 0, bytes: 0 } }
+    for (let first = 1; first <= credit.messages; first += 1_024) {
+      daemon.deliver('sub1', { first, bodies: Array.from({ length: 1_024 }, () => new Uint8Array(16)) })
+    }
+    await clock.settle()
+    expect(daemon.callsOf('messages.credit')).toEqual([])
+    await take(messages, credit.messages / 2 - 1)
+    await clock.settle()
+    expect(daemon.callsOf('messages.credit')).toEqual([])
+    await take(messages, 1)
+    await clock.settle()
+    expect(daemon.callsOf('messages.credit')).toEqual([
+      { subscription: 'sub1', messages: credit.messages / 2, bytes: credit.messages * 8 }
+    ])
+  })
+
+  it('counts bytes as well as messages', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    for (let first = 1; first <= 3; first++) daemon.deliver('sub1', { first, bodies: [new Uint8Array(1024 * 1024)] })
+    await messages.next()
+    await messages.next()
+    await clock.settle()
+    expect(daemon.callsOf('messages.credit')).toMatchObject([{ messages: 2, bytes: 2 * 1024 * 1024 }])
+  })
+
+  it('ends with INTERNAL when the daemon sends far more than it has credit for', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    for (let first = 1; first <= 8; first++) daemon.deliver('sub1', { first, bodies: [new Uint8Array(1024 * 1024)] })
+    await clock.settle()
+    expect(await codeOf(messages.next())).toBe('INTERNAL')
+    expect(await messages.next()).toEqual({ done: true, value: undefined })
+    expect(daemon.callsOf('messages.unsubscribe')).toEqual([{ subscription: 'sub1' }])
+  })
+
+  it('answers several open reads in order', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    const reads = [messages.next(), messages.next()]
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b') })
+    expect((await Promise.all(reads)).map(read => read.value?.text())).toEqual(['a', 'b'])
+  })
+})
+
+describe('the end of messages', () => {
+  it('comes without an error when the signal is aborted, and frees the consumer', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const stop = new AbortController()
+    const messages = parley.messages({ consumer: 'app', signal: stop.signal })
+    await messages.ready()
+    const read = messages.next()
+    stop.abort()
+    expect(await read).toEqual({ done: true, value: undefined })
+    await clock.settle()
+    expect(daemon.callsOf('messages.unsubscribe')).toEqual([{ subscription: 'sub1' }])
+  })
+
+  it('comes at once when the signal was aborted before, without a call', async () => {
+    const { daemon, parley } = await connected()
+    const messages = parley.messages({ consumer: 'app', signal: AbortSignal.abort() })
+    expect(await messages.next()).toEqual({ done: true, value: undefined })
+    expect(daemon.callsOf('messages.subscribe')).toEqual([])
+  })
+
+  it('comes on close', async () => {
+    const { parley } = await connected()
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    const read = messages.next()
+    await parley.close()
+    expect(await read).toEqual({ done: true, value: undefined })
+    expect(await parley.messages({ consumer: 'app' }).next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('is an error with the code when another program takes over, and what was waiting is not given', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b') })
+    expect(await take(messages, 1)).toEqual(['a'])
+    daemon.app.notify('messages.ended', { subscription: 'sub1', code: 'TAKEN_OVER' })
+    await clock.settle()
+    expect(await codeOf(messages.next())).toBe('TAKEN_OVER')
+    expect(await messages.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('is the refusal of the daemon, for ready and for the reader alike', async () => {
+    const { daemon, parley } = await connected()
+    daemon.answers['messages.subscribe'] = () => {
+      throw new Refusal('CONSUMER_BUSY', { holder: 'other app' })
+    }
+    const messages = parley.messages({ consumer: 'app' })
+    expect(await failureOf(messages.ready())).toMatchObject({ code: 'CONSUMER_BUSY', data: { holder: 'other app' } })
+    expect(await codeOf(messages.next())).toBe('CONSUMER_BUSY')
+  })
+
+  it('says what was acknowledged before it frees the consumer, when the app leaves its loop', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b') })
+    for await (const message of messages) {
+      void message.ack()
+      break
+    }
+    const methods = daemon.calls.map(call => call.method)
+    expect(methods.slice(-2)).toEqual(['messages.ack', 'messages.unsubscribe'])
+  })
+})
+
+describe('ack', () => {
+  it('is cumulative: the acks of a turn share a call with the highest index', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 4, bodies: bytes('a', 'b', 'c') })
+    const taken = [await messages.next(), await messages.next(), await messages.next()]
+    await Promise.all(taken.map(({ value }) => value?.ack()))
+    expect(daemon.callsOf('messages.ack')).toEqual([{ consumer: 'app', index: 6 }])
+  })
+
+  it('waits for the answer that is under way and then says the highest', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const gate = Promise.withResolvers<void>()
+    daemon.answers['messages.ack'] = async () => {
+      await gate.promise
+      return {}
+    }
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b', 'c') })
+    const acks: (Promise<void> | undefined)[] = []
+    for (let n = 0; n < 3; n++) {
+      acks.push((await messages.next()).value?.ack())
+      await clock.settle()
+    }
+    expect(daemon.callsOf('messages.ack')).toHaveLength(1)
+    gate.resolve()
+    await Promise.all(acks)
+    expect(daemon.callsOf('messages.ack').map(call => call.index)).toEqual([1, 3])
+  })
+
+  it('is refused for a look', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: null })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a') })
+    const { value } = await messages.next()
+    expect(await codeOf((value as Message).ack())).toBe('NO_SUCH_CONSUMER')
+  })
+
+  it('rejects with what the daemon says', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    daemon.answers['messages.ack'] = () => {
+      throw new Refusal('NO_SUCH_CONSUMER')
+    }
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a') })
+    const { value } = await messages.next()
+    expect(await codeOf((value as Message).ack())).toBe('NO_SUCH_CONSUMER')
+  })
+})
+
+describe('messages after a lost daemon', () => {
+  it('go on: what waits is kept, what comes again is given once, and acks are said again', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    nameSubscriptions(daemon)
+    daemon.answers['messages.ack'] = () => Promise.withResolvers<never>().promise
+    const messages = parley.messages({ consumer: 'app', from: 'now' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('1', '2', '3') })
+    const first = (await messages.next()).value as Message
+    const ack = first.ack()
+    await clock.settle()
+    await away()
+    delete daemon.answers['messages.ack']
+    expect(await take(messages, 1)).toEqual(['2'])
+    await back()
+    await ack
+    expect(daemon.callsOf('messages.ack').map(call => call.index)).toEqual([1, 1])
+    expect(daemon.callsOf('messages.subscribe')[1]).toMatchObject({ consumer: 'app', from: { after: 3 } })
+    daemon.deliver('sub2', { first: 2, bodies: bytes('2', '3', '4'), redelivered: true })
+    expect(await take(messages, 2)).toEqual(['3', '4'])
+    daemon.deliver('sub2', { first: 2, bodies: bytes('2 anew'), redelivered: true })
+    expect(await take(messages, 1)).toEqual(['2 anew'])
+  })
+
+  it('give as credit what is free, and return at once what was skipped', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    const run = { first: 1, bodies: Array.from({ length: 5_000 }, () => new Uint8Array(1)) }
+    daemon.deliver('sub1', run)
+    await clock.settle()
+    await away()
+    await back()
+    const [before, after] = daemon.callsOf('messages.subscribe').map(call => call.credit)
+    expect(after).toEqual({ messages: (before?.messages ?? 0) - 5_000, bytes: (before?.bytes ?? 0) - 5_000 })
+    daemon.deliver('sub2', run)
+    await clock.settle()
+    expect(daemon.callsOf('messages.credit')).toEqual([{ subscription: 'sub2', messages: 5_000, bytes: 5_000 }])
+  })
+
+  it('start from the start in a new inbox, whose indexes begin again; acks of the old one need no call', async () => {
+    const { daemon, parley, away, back } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app', from: 'now' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 40, bodies: bytes('old', 'held') })
+    const old = (await messages.next()).value as Message
+    await away()
+    const early = old.ack()
+    await back({ inbox: 'inbox-2' })
+    expect(daemon.callsOf('messages.subscribe')[1]).toMatchObject({ from: 'start' })
+    await early
+    await old.ack()
+    expect(daemon.callsOf('messages.ack')).toEqual([])
+    daemon.deliver('sub2', { first: 1, bodies: bytes('new') })
+    expect(await take(messages, 1)).toEqual(['held'])
+    const fresh = (await messages.next()).value as Message
+    expect(fresh.text()).toBe('new')
+    await fresh.ack()
+    expect(daemon.callsOf('messages.ack')).toEqual([{ consumer: 'app', index: 1 }])
+  })
+
+  it('of a look go on after the last one, or where the look began', async () => {
+    const { daemon, parley, away, back } = await connected()
+    nameSubscriptions(daemon, 12)
+    const messages = parley.messages({ consumer: null, from: 'now' })
+    await messages.ready()
+    await away()
+    await back()
+    expect(daemon.callsOf('messages.subscribe')[1]).toMatchObject({ consumer: null, from: { after: 11 } })
+    daemon.deliver('sub2', { first: 12, bodies: bytes('a') })
+    await take(messages, 1)
+    await away()
+    await back()
+    expect(daemon.callsOf('messages.subscribe')[2]).toMatchObject({ from: { after: 12 } })
+  })
+
+  it('go on when the daemon says that it is going', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.app.notify('messages.ended', { subscription: 'sub1', code: 'SHUTTING_DOWN' })
+    await clock.settle()
+    await away()
+    await back()
+    daemon.deliver('sub2', { first: 1, bodies: bytes('a') })
+    expect(await take(messages, 1)).toEqual(['a'])
+  })
+
+  it('subscribe once the daemon is there, when they were asked for while it was away', async () => {
+    const { daemon, parley, away, back } = await connected()
+    nameSubscriptions(daemon)
+    await away()
+    const messages = parley.messages({ consumer: 'app', from: 'start' })
+    await back()
+    await messages.ready()
+    expect(daemon.callsOf('messages.subscribe')).toMatchObject([{ from: 'start' }])
+  })
+
+  it('can be left while the daemon is away', async () => {
+    const { parley, daemon, away } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a') })
+    const { value } = await messages.next()
+    await away()
+    void value?.ack()
+    await messages.return()
+    expect(await messages.next()).toEqual({ done: true, value: undefined })
+  })
+})
+
+describe('fetch', () => {
+  it('pulls messages that can be acknowledged', async () => {
+    const { daemon, parley } = await connected()
+    const run = {
+      contact: 'c',
+      from: 'b',
+      fromName: 'bob',
+      channel: 'chat',
+      id: 'e.1.5',
+      sentAt: 1,
+      redelivered: false
+    }
+    daemon.answers['messages.fetch'] = () => ({ runs: [{ ...run, first: 5, bodies: bytes('a', 'b') }], next: 7 })
+    const { messages, next } = await parley.fetch({ consumer: 'app', channel: 'chat', max: 10, waitMs: 100 })
+    expect(daemon.callsOf('messages.fetch')).toEqual([
+      { consumer: 'app', filter: { channels: ['chat'] }, max: 10, waitMs: 100 }
+    ])
+    expect(messages.map(message => message.text())).toEqual(['a', 'b'])
+    expect(next).toBe(7)
+    await messages.at(-1)?.ack()
+    expect(daemon.callsOf('messages.ack')).toEqual([{ consumer: 'app', index: 6 }])
+  })
+})
