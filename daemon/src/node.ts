@@ -4,6 +4,7 @@ import { Actor } from './actor/actor.ts'
 import type { Clock, Timer } from './actor/clock.ts'
 import { Inbox } from './delivery/inbox.ts'
 import { DaemonError } from './errors.ts'
+import { formatCard } from './identity/card.ts'
 import type { Keyring } from './identity/keyring.ts'
 import { cardAddresses, type InterfaceAddress, OwnCard } from './identity/own-card.ts'
 import type { IdentityApi, NodeApi } from './ipc/node-api.ts'
@@ -20,6 +21,7 @@ import { SESSION_PROTOCOL } from './peer/hello.ts'
 import { type ManagerMessage, PeerManager } from './peer/manager.ts'
 import type { Self } from './peer/self.ts'
 import type { RandomBytes } from './random.ts'
+import type { Availability } from './store/guarded.ts'
 import { migrate } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
 import type { Transport } from './transport/port.ts'
@@ -54,11 +56,15 @@ export interface ParleyNode {
   stop(): Promise<void>
   /** Resolves when an actor that nothing can replace has failed: the daemon must end. */
   readonly failed: Promise<Error>
+  /** The store was lost, or is back. */
+  storeChanged(availability: Availability): void
   status(): NodeStatus
   card(): string
 }
 
 const MANAGER_MAIL = { dataCountMax: 4_096, controlCountMax: 65_536 }
+/** Of the inbox's room, what may be taken by messages that no program is reading. */
+const KEPT_SHARE = 4
 const INTERFACES_POLL_MS = 10_000
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
@@ -71,6 +77,7 @@ export function createNode(deps: NodeDeps): ParleyNode {
 interface Parts {
   readonly manager: PeerManager
   readonly actor: Actor<ManagerMessage>
+  readonly directory: Directory
   readonly ownCard: OwnCard
   readonly ipc: IpcServer
 }
@@ -101,7 +108,12 @@ class Node implements ParleyNode {
     this.#health = new HealthBoard(clock, this.#events.emit, ['store', 'network'])
     this.#metrics = new Metrics(this.#counters, { hasProcessMetrics: deps.ownsProcess })
     this.#refused = new RefusedLog(clock)
-    this.#inbox = new Inbox({ clock, emit: this.#events.emit, id: hex(randomBytes(8)), options: config.limits })
+    this.#inbox = new Inbox({
+      clock,
+      emit: this.#events.emit,
+      id: hex(randomBytes(8)),
+      options: { ...config.limits, keptBytesMax: config.limits.inboxBytesMax / KEPT_SHARE }
+    })
     this.#metrics.gauge('sessions', 'Contacts in session.', () => this.#parts?.manager.sessionCount ?? 0)
   }
 
@@ -118,9 +130,8 @@ class Node implements ParleyNode {
     const { store, clock, keyring, transport, apps, randomBytes, config } = this.#deps
     await migrate(store)
     const ownCard = new OwnCard({ store, keyring, clock })
-    const own = { id: keyring.id, fingerprint: keyring.fingerprint, nodeId: keyring.nodeId }
     const directory = await Directory.open(store, {
-      own,
+      own: keyring,
       clock,
       randomBytes,
       contactCountMax: config.limits.contactCountMax
@@ -142,7 +153,7 @@ class Node implements ParleyNode {
       version: this.#deps.version,
       bootId: hex(this.#bootId)
     })
-    this.#parts = { actor, manager, ownCard, ipc }
+    this.#parts = { actor, manager, directory, ownCard, ipc }
     await ipc.start()
     await transport.start({
       admitsNode: nodeId => manager.admitsNode(nodeId),
@@ -180,6 +191,25 @@ class Node implements ParleyNode {
     await store.close()
   }
 
+  storeChanged(availability: Availability): void {
+    if (!availability.isAvailable) {
+      const { error } = availability
+      this.#health.report('store', {
+        state: 'down',
+        code: 'STORE_UNAVAILABLE',
+        detail: error instanceof Error ? error.message : 'the store cannot be written',
+        action: 'Look at the disk: space, mode, errors. The daemon goes on by itself.'
+      })
+      return
+    }
+    // What is in memory is rebuilt: a write that failed may be on disk all the same.
+    const reloaded = this.#parts?.directory.reload() ?? Promise.resolve()
+    reloaded.then(
+      () => this.#health.report('store', { state: 'ok' }),
+      error => this.#deps.log.error({ err: error }, 'the contacts could not be read again')
+    )
+  }
+
   status(): NodeStatus {
     const { keyring, clock, config, version, pid, home, apps, transport } = this.#deps
     const { manager, ownCard } = this.#running()
@@ -207,7 +237,7 @@ class Node implements ParleyNode {
   card(): string {
     const card = this.#running().ownCard.current
     if (card === undefined) throw new DaemonError('NOT_READY', 'the daemon is starting')
-    return card.text
+    return formatCard(card)
   }
 
   #createManager(directory: Directory, self: Self): { actor: Actor<ManagerMessage>; manager: PeerManager } {
@@ -240,7 +270,7 @@ class Node implements ParleyNode {
     const { keyring } = this.#deps
     return {
       id: keyring.id,
-      privateKey: keyring.identity,
+      privateKey: keyring.identityKey(),
       publicKeyBytes: keyring.publicKeyBytes,
       fingerprint: keyring.fingerprint,
       nodeId: keyring.nodeId,

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { codeOf } from '../identity/identities.ts'
+import { digestOf, Town, textBody } from './town.ts'
+
+const numbered = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => textBody(`${prefix}${n}`))
+
+describe('a session between two contacts', () => {
+  it('comes up by itself and stays one, whoever dialled', async () => {
+    const town = new Town('up')
+    const [alice, bob] = await town.pair()
+    await town.clock.advance(60_000)
+    expect(alice.state('bob')).toBe('established')
+    expect(bob.state('alice')).toBe('established')
+    expect(town.network.connectionsOf(alice.keyring.nodeId)).toHaveLength(1)
+  })
+
+  it('carries messages both ways, in order, with the same IDs on both sides', async () => {
+    const town = new Town('order')
+    const [alice, bob] = await town.pair()
+    const atBob = bob.listen()
+    const atAlice = alice.listen()
+    const bodies = [...numbered('m', 500), new Uint8Array(0), new Uint8Array(1024 * 1024).fill(7), textBody('last')]
+    const sent = alice.send('bob', bodies)
+    const answered = bob.send('alice', numbered('a', 3))
+    await town.until(() => atBob.count === bodies.length && atAlice.count === 3)
+    const { ids } = await sent
+    await answered
+    expect(atBob.digest()).toBe(digestOf(bodies))
+    expect(atAlice.texts()).toEqual(['a0', 'a1', 'a2'])
+    expect(ids.map(range => range.first)).toEqual(expect.arrayContaining([atBob.runs[0]?.id]))
+    expect(ids.reduce((sum, range) => sum + range.count, 0)).toBe(bodies.length)
+  })
+
+  it('holds a message while no program listens, and gives it up when its time is over', async () => {
+    const town = new Town('no listener')
+    const [alice] = await town.pair()
+    const waiting = codeOf(() => alice.send('bob', [textBody('x')], 'nobody', 2_000))
+    await town.clock.advance(2_100)
+    expect(await waiting).toBe('TIMED_OUT')
+  })
+
+  it('tells an unknown, a blocked and an absent peer, and one that has not added us, apart', async () => {
+    const town = new Town('refusals')
+    const alice = await town.house('alice')
+    const bob = await town.house('bob')
+    const carol = await town.house('carol')
+    await alice.knows(bob)
+    await alice.knows(carol)
+    await carol.kill()
+    await town.clock.advance(20_000)
+    expect(await codeOf(() => alice.send('dave', [textBody('x')]))).toBe('NO_SUCH_PEER')
+    const toBob = codeOf(() => alice.send('bob', [textBody('x')]))
+    const toCarol = codeOf(() => alice.send('carol', [textBody('x')]))
+    await town.clock.advance(6_000)
+    expect(await toBob).toBe('NOT_ACCEPTED')
+    expect(await toCarol).toBe('PEER_OFFLINE')
+    await alice.manager.block('bob', true)
+    expect(await codeOf(() => alice.send('bob', [textBody('x')]))).toBe('BLOCKED')
+    expect(await codeOf(() => alice.send('carol', [new Uint8Array(1024 * 1024 + 1)]))).toBe('TOO_LARGE')
+    expect(bob.refusals.some(({ reason, nodeId }) => reason === 'stranger' && nodeId === alice.keyring.nodeId)).toBe(
+      true
+    )
+  })
+
+  it('ends for a contact that is blocked, and comes back when it is not', async () => {
+    const town = new Town('block')
+    const [alice, bob] = await town.pair()
+    await alice.manager.block('bob', true)
+    await town.until(() => bob.state('alice') !== 'established')
+    await alice.manager.block('bob', false)
+    await town.until(() => bob.state('alice') === 'established' && alice.state('bob') === 'established')
+  })
+
+  it('comes back within 5 s of a peer that was killed and started again', async () => {
+    const town = new Town('killed')
+    const [alice, bob] = await town.pair()
+    await bob.kill()
+    await town.clock.advance(40_000)
+    await bob.start()
+    await town.until(() => alice.state('bob') === 'established' && bob.state('alice') === 'established', 5_000)
+    const heard = bob.listen()
+    const sent = alice.send('bob', [textBody('again')])
+    await town.until(() => heard.count === 1)
+    await sent
+  })
+
+  it('comes back after a silent cut, a restart and a heal', async () => {
+    const town = new Town('silent')
+    const [alice, bob] = await town.pair()
+    town.network.cut(alice.keyring.nodeId, bob.keyring.nodeId, { silent: true })
+    await town.clock.advance(3_000)
+    await bob.kill()
+    await bob.start()
+    await town.clock.advance(1_000)
+    town.network.heal()
+    await town.until(() => alice.state('bob') === 'established' && bob.state('alice') === 'established', 5_000)
+  })
+
+  it('finds a silent peer dead within 30 s', async () => {
+    const town = new Town('dead')
+    const [alice, bob] = await town.pair()
+    town.network.cut(alice.keyring.nodeId, bob.keyring.nodeId, { silent: true })
+    await town.until(() => alice.state('bob') !== 'established', 41_000)
+    expect(alice.counters.get('PEER_SILENT')).toBe(1)
+    expect(alice.manager.get('bob').session.lastEnd?.code).toBeDefined()
+    town.network.heal()
+    await town.until(() => alice.state('bob') === 'established', 320_000, 100)
+  })
+})
