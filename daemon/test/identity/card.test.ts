@@ -1,4 +1,4 @@
-import { decodePublicKey, fingerprint, verifyMessage } from '@parley/protocol'
+import { decodePrivateKey, decodePublicKey, fingerprint, verifyMessage } from '@parley/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -13,7 +13,7 @@ import {
   parseCard
 } from '../../src/identity/card.ts'
 import { joinBytes, lengthPrefixed, textBytes, u64Bytes } from '../../src/identity/fields.ts'
-import type { Keyring } from '../../src/identity/keyring.ts'
+import { Keyring } from '../../src/identity/keyring.ts'
 import { nodeIdBytes, publicKeyOfNodeId, verifyEd25519 } from '../../src/identity/node-id.ts'
 import { cardOf, codeOf, identityNamed } from './identities.ts'
 
@@ -200,7 +200,6 @@ describe('a card is refused, with nothing said but CARD_INVALID,', () => {
   })
 
   it('when it is rightly signed and one of its fields has a wrong form', async () => {
-    const uncompressed = joinBytes(textBytes('UEC2'), new Uint8Array(73))
     const wrong: readonly (readonly [string, Uint8Array])[] = [
       ['label', textBytes('parley/card/v2\0')],
       ['label', textBytes('parley/succession/v1\0')],
@@ -211,7 +210,6 @@ describe('a card is refused, with nothing said but CARD_INVALID,', () => {
       ['id', lengthPrefixed(Uint8Array.of(0xff))],
       ['id', lengthPrefixed(joinBytes(Uint8Array.of(0xef, 0xbb, 0xbf), textBytes('ada')))],
       ['publicKey', lengthPrefixed(new Uint8Array(45))],
-      ['publicKey', lengthPrefixed(uncompressed)],
       ['publicKey', lengthPrefixed(ada.publicKeyBytes.slice(1))],
       ['nodeId', lengthPrefixed(nodeIdBytes(ada.nodeId).slice(1))],
       ['boxKey', lengthPrefixed(new Uint8Array(31))],
@@ -232,6 +230,29 @@ describe('a card is refused, with nothing said but CARD_INVALID,', () => {
     ]
     for (const [part, changed] of wrong)
       expect(await codeOf(() => decodeCard(withPart(part, changed)))).toBe('CARD_INVALID')
+  })
+
+  it('when its Themis key is rightly signed with, but given as an uncompressed point', async () => {
+    const bytesOf = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'))
+    const identity = decodePrivateKey(bytesOf('UkVDMgAAAC3bdRv2ACyE4HxBUk2W3r3KVijeys03kKhEsMSb3N8LxMcNSIFG'))
+    const uncompressed = bytesOf(
+      'VUVDMgAAAE3ZqHxbBKG8a1MPhdFsFc2XgV0+d/QjXwarP7WlZl0wdyWPiddG1OkbLicaF/6XEvGKemYpD2W9jfAk4EpJgQ8tA/ZKUio='
+    )
+    expect(decodePublicKey(uncompressed).toPoint()).toEqual(identity.toPublicKey().toPoint())
+    const nodeSeed = ada.nodeSeed()
+    const keyring = new Keyring({
+      id: 'ada',
+      createdAt: 1,
+      lineage: ada.lineage,
+      identity,
+      nodeSeed,
+      boxSeed: nodeSeed
+    })
+    const parts = partsOf(cardOf(keyring), keyring)
+    const compressed = joinBytes(...Object.values(parts))
+    const content = joinBytes(...Object.values({ ...parts, publicKey: lengthPrefixed(uncompressed) }))
+    expect(decodeCard(signedCard(compressed, keyring)).id).toBe('ada')
+    expect(await codeOf(() => decodeCard(signedCard(content, keyring)))).toBe('CARD_INVALID')
   })
 
   it('when its Secure Message has something after the signature', async () => {
