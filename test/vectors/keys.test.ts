@@ -7,7 +7,7 @@ import {
   verifyMessage
 } from '@parley/protocol'
 import { describe, expect, test } from 'vitest'
-import { type Expectation, fromBase64, loadVectors, statusOfRefusal, toBase64, type VectorCase } from './load.ts'
+import { type Expectation, fromBase64, loadVectors, statusOfRefusal, type VectorCase } from './load.ts'
 
 interface KeyCase extends VectorCase {
   readonly key: string
@@ -68,6 +68,5 @@ describe('RSA keys', () => {
   test.each(good.filter(vector => !isEc(vector)))('$id $desc is recognised and not used', vector => {
     const decode = vector.kind === 1 ? decodePrivateKey : decodePublicKey
     expect(statusOfRefusal('other', () => decode(fromBase64(vector.key)))).toBe(17)
-    expect(toBase64(fromBase64(vector.key))).toBe(vector.key)
   })
 })

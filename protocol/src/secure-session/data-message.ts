@@ -13,8 +13,8 @@ export const WRAP_OVERHEAD_BYTES: number = CLEAR_BYTES + HEADER_BYTES + GCM_TAG_
 /** Largest message that can be wrapped: what fits one call of the cipher. */
 export const WRAPPED_MESSAGE_BYTES_MAX: number = 2 ** 31 - 1 - WRAP_OVERHEAD_BYTES
 
-/** Up to here parts are joined before encryption: copying is cheaper than another call of the cipher. */
-const JOIN_BYTES_MAX = 128 * 1024
+/** Parts up to this size are joined with their neighbours: a copy is then cheaper than another call of the cipher. */
+const SMALL_PART_BYTES_MAX = 16 * 1024
 
 /** A data message's fields. */
 export interface DataMessage {
@@ -52,9 +52,24 @@ export function sealDataMessage(key: AesKey, content: DataMessageParts): Uint8Ar
   writeU32be(header, 0, length + COUNTED_HEADER_BYTES)
   writeU32be(header, 4, content.sequence)
   writeU64be(header, 8, content.sentAtSeconds)
-  const plaintext = [header, ...content.parts]
   const nonce = clear.subarray(4, 4 + GCM_NONCE_BYTES)
-  return [clear, ...sealGcm(key, nonce, length > JOIN_BYTES_MAX ? plaintext : [concatBytes(...plaintext)])]
+  return [clear, ...sealGcm(key, nonce, joinSmallParts([header, ...content.parts]))]
+}
+
+function joinSmallParts(parts: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = []
+  let small: Uint8Array[] = []
+  for (const part of parts) {
+    if (part.length <= SMALL_PART_BYTES_MAX) {
+      small.push(part)
+      continue
+    }
+    if (small.length > 0) joined.push(concatBytes(...small))
+    small = []
+    joined.push(part)
+  }
+  if (small.length > 0) joined.push(concatBytes(...small))
+  return joined
 }
 
 /**

@@ -159,8 +159,10 @@ describe.each<ReceivePolicy>(['themis', 'ordered'])('data messages with policy %
 
 test('large messages in parts are opened as one', () => {
   const [client, server] = channelPair('ordered')
-  const parts = [100_000, 1, 0, 200_000].map(length => randomBytes(length))
+  const parts = [1, 16_384, 16_385, 100_000, 1, 0, 200_000].map(length => randomBytes(length))
   const wrapped = client.wrapParts(parts, NOW_SECONDS)
+  // Clear bytes, header with small parts, two large parts, small ones, a large part, tag: nothing large was copied.
+  expect(wrapped.map(({ length }) => length)).toEqual([20, 16 + 16_385, 16_385, 100_000, 1, 200_000, 16])
   const { message } = server.unwrap(concatBytes(...wrapped), NOW_SECONDS)
   expect(Buffer.compare(message, concatBytes(...parts))).toBe(0)
 })
