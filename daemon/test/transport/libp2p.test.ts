@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { inspect } from 'node:util'
 import { noise } from '@chainsafe/libp2p-noise'
+import type { StreamMuxer } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -214,6 +215,27 @@ describe('libp2p', () => {
     acceptorStream.end()
     await whenGot
     expect(Buffer.compare(Buffer.concat(got), answer)).toBe(0)
+  })
+
+  it.each([1, 400_000])('takes %i bytes that came in one breath with the name of the protocol', async length => {
+    const { b, address, nextInbound } = await world()
+    const foreign = await startForeign()
+    const connection = await foreign.dial(multiaddr(`${address}/p2p/${b.nodeId}`))
+    // libp2p in Go does so; libp2p in JavaScript waits for the answer, but for its muxer.
+    const { muxer } = connection as unknown as { muxer: StreamMuxer }
+    const stream = await muxer.createStream()
+    const inbound = nextInbound()
+    const names = ['/multistream/1.0.0\n', '/x\n'].flatMap(name => [Uint8Array.of(name.length), text(name)])
+    const sent = pattern(length)
+    stream.send(new Uint8Array(Buffer.concat([...names, sent])))
+    const acceptorStream = await inbound
+    const acceptor = record(acceptorStream)
+    await stream.close()
+    await acceptor.whenEnded
+    expect(Buffer.compare(acceptor.bytes(), sent)).toBe(0)
+    acceptorStream.end()
+    expect((await acceptor.whenClosed).kind).toBe('closed')
+    expect([acceptor.calls, acceptor.faults]).toEqual([['data', 'ended', 'closed'], []])
   })
 
   it('serves several streams of one connection, and closes it when it stays without any', async () => {
