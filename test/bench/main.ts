@@ -3,14 +3,14 @@
 // Measures and compares. --json prints one object instead of tables; --check ends with 1 when a bar was missed or not measured.
 import { parseArgs } from 'node:util'
 import { currentCommit, describeMachine, packageVersion } from '../support/machine.ts'
-import { openBareLibp2p } from './cases/bare-libp2p.ts'
+import { openAppToApp } from './cases/app-to-app.ts'
 import { openSecureSession } from './cases/secure-session.ts'
 import { measureSuite, type Suite, type SuiteResult } from './lib/bench.ts'
 import { suiteTable } from './lib/table.ts'
 
 const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   session: openSecureSession,
-  libp2p: openBareLibp2p
+  apps: openAppToApp
 }
 const PACKAGES = ['libp2p', '@chainsafe/libp2p-noise', '@libp2p/yamux', 'level', 'ws', 'cborg', 'wasm-themis']
 

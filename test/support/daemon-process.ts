@@ -103,6 +103,28 @@ export class StartedProcess {
     )
   }
 
+  /** Waits for a line that it prints on standard output from now on. */
+  async nextLine(pattern: RegExp, timeoutMs = 60_000): Promise<string> {
+    const stdout = this.#child.stdout
+    if (stdout === null) throw new Error('standard output is a pipe')
+    const found = Promise.withResolvers<string>()
+    let rest = ''
+    const onData = (text: string): void => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      const line = lines.find(one => pattern.test(one))
+      if (line !== undefined) found.resolve(line)
+    }
+    stdout.on('data', onData)
+    const ended = this.exited.then(() => Promise.reject(new Error(`ended without ${pattern}: ${this.stderr}`)))
+    try {
+      return await within(`${pattern} from process ${this.pid}`, timeoutMs, Promise.race([found.promise, ended]))
+    } finally {
+      stdout.off('data', onData)
+      ended.catch(() => {}) // it ends some day
+    }
+  }
+
   /** Ends it at once, as a crash would. */
   async kill(): Promise<ProcessExit> {
     this.signal('SIGKILL')

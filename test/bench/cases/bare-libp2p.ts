@@ -2,14 +2,9 @@ import { fileURLToPath } from 'node:url'
 import { multiaddr } from '@multiformats/multiaddr'
 import { StartedProcess } from '../../support/daemon-process.ts'
 import { makeTempHome } from '../../support/temp-home.ts'
-import { type Case, rateOf, roundTripsOf, type Suite } from '../lib/bench.ts'
+import { type Case, rateOf, roundTripsOf } from '../lib/bench.ts'
 import { createBareNode, dialAnew, ECHO_PROTOCOL, echo, pourInto, SINK_PROTOCOL } from '../lib/libp2p-pair.ts'
-
-const SIZES = [
-  { bytes: 64, label: '64 B', pourBytes: 64 * 1024 },
-  { bytes: 1024, label: '1 KiB', pourBytes: 1024 * 1024 },
-  { bytes: 64 * 1024, label: '64 KiB', pourBytes: 16 * 1024 * 1024 }
-]
+import { SIZES } from '../lib/sizes.ts'
 
 /** The cases of a bare libp2p stream between two processes, for suites that compare themselves with it. */
 export async function openBareCases(): Promise<{ cases: readonly Case[]; close(): Promise<void> }> {
@@ -40,10 +35,4 @@ export async function openBareCases(): Promise<{ cases: readonly Case[]; close()
       home.remove()
     }
   }
-}
-
-/** A bare libp2p stream: what there is to be had below us. */
-export async function openBareLibp2p(): Promise<Suite> {
-  const { cases, close } = await openBareCases()
-  return { name: 'A bare libp2p stream (TCP, Noise, Yamux) between two processes', cases, ratios: [], close }
 }
