@@ -23,7 +23,14 @@ const SET_TIMEOUT_MS_MAX = 2 ** 31 - 1
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   timer(delayMs, run) {
-    const handle = setTimeout(run, Math.min(Math.max(0, delayMs), SET_TIMEOUT_MS_MAX))
+    const dueMs = performance.now() + delayMs
+    let handle: NodeJS.Timeout
+    const wait = () => {
+      const leftMs = dueMs - performance.now()
+      if (leftMs <= 0) run()
+      else handle = setTimeout(wait, Math.min(Math.ceil(leftMs), SET_TIMEOUT_MS_MAX))
+    }
+    handle = setTimeout(wait, 0)
     return { cancel: () => clearTimeout(handle) }
   },
   endOfTurn: run => process.nextTick(run)

@@ -130,7 +130,9 @@ export class Batch {
   }
 
   bodies(): Uint8Array[] {
-    return this.sinks.flatMap(sink => sink.bodies)
+    const all: Uint8Array[] = []
+    for (const sink of this.sinks) for (const body of sink.bodies) all.push(body)
+    return all
   }
 
   succeed(ids: readonly IdRange[]): void {

@@ -31,6 +31,9 @@ const UNANSWERED_CALLS_PER_LANE_MAX = 4
 /** The daemon's own answer to a deadline says more than ours; after this long there will be none. */
 const ANSWER_GRACE_MS = 1_000
 
+/** The longest that the daemon takes for a send. */
+const DAEMON_TIMEOUT_MS_MAX = 24 * 60 * 60 * 1_000
+
 interface Waiting {
   readonly sinks: readonly Sink[]
   readonly admit: () => void
@@ -284,7 +287,8 @@ export class Sender {
     batch.timer?.cancel()
     let leftMs: number | undefined
     if (timeoutMs !== undefined) {
-      leftMs = Math.max(1, Math.ceil(batch.openedAtMs + timeoutMs - this.#clock.monotonicMs()))
+      const dueMs = batch.openedAtMs + timeoutMs
+      leftMs = Math.min(Math.max(1, Math.ceil(dueMs - this.#clock.monotonicMs())), DAEMON_TIMEOUT_MS_MAX)
       batch.timer = this.#clock.timer(leftMs + ANSWER_GRACE_MS, () => this.#expire(lane, batch))
     }
     const params = {

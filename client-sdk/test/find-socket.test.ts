@@ -41,6 +41,6 @@ describe('socketPaths', () => {
 
   it('refuses a path that no socket can have', async () => {
     const socket = `/${'s'.repeat(200)}`
-    expect(await codeOf(Promise.try(() => socketPaths({ socket })))).toBe('SOCKET_PATH_TOO_LONG')
+    expect(await codeOf((async () => socketPaths({ socket }))())).toBe('SOCKET_PATH_TOO_LONG')
   })
 })

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { decode, encode } from 'cborg'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { JSON_RPC_OTHER } from '../../src/contract/errors.ts'
@@ -98,7 +98,7 @@ export class StandInDaemon {
       server,
       path: '/rpc',
       handleProtocols: offered => (offered.has(SUBPROTOCOL_CBOR) ? SUBPROTOCOL_CBOR : false),
-      verifyClient: ({ req }: { req: { headers: { host?: string } } }) => req.headers.host === 'parley'
+      verifyClient: ({ req }: { readonly req: IncomingMessage }) => req.headers.host === 'parley'
     })
     sockets.on('connection', socket => this.#serveWebSocket(socket))
     this.#server = server
