@@ -261,7 +261,12 @@ export function decodeBatch(bytes: Uint8Array): Envelope[] {
   return envelopes
 }
 
-type DecodedEnvelope = Envelope & { readonly required: boolean; readonly kind?: string }
+interface DecodedEnvelope {
+  readonly required: boolean
+  /** The name of the field that is set. The others read as null, from the library's prototype. */
+  readonly kind?: string
+  readonly [field: string]: unknown
+}
 
 function keep(decoded: DecodedEnvelope, envelopes: Envelope[]): void {
   const { kind } = decoded
@@ -269,5 +274,5 @@ function keep(decoded: DecodedEnvelope, envelopes: Envelope[]): void {
     if (decoded.required) throw new PeerFault('PROTOCOL_VIOLATION', 'a required envelope of an unknown kind')
   } else if ((UNSENT_KINDS as readonly string[]).includes(kind)) {
     throw new PeerFault('PROTOCOL_VIOLATION', `${kind} without the feature that announces it`)
-  } else envelopes.push(decoded)
+  } else envelopes.push({ [kind]: decoded[kind] } as unknown as Envelope)
 }

@@ -14,14 +14,13 @@ import { type EndCode, PeerFault } from './fault.ts'
 import { IncomingLanes } from './incoming.ts'
 import { Link, type LinkLimits, type LinkListener } from './link.ts'
 import { OpenLink } from './open-link.ts'
-import { OutgoingLanes, OutgoingQueue, type SendJob } from './outgoing.ts'
+import { OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
 import type { Self } from './self.ts'
+import { Sending, type SendingLimits } from './sending.ts'
 
-export interface SessionLimits extends LinkLimits, DialLimits {
+export interface SessionLimits extends LinkLimits, DialLimits, SendingLimits {
   readonly handshakeTimeoutMs: number
   readonly handshakesAtOncePerContact: number
-  readonly sendDialWaitMs: number
-  readonly contactQueueBytesMax: number
   readonly pingAfterMs: number
   readonly peerDeadAfterMs: number
   readonly rekeyAfterMs: number
@@ -87,18 +86,16 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   readonly #actor: Actor<SessionMessage>
   readonly #deps: SessionDeps
   readonly #dialler: Dialler
-  readonly #queue = new OutgoingQueue()
+  readonly #sending: Sending
   /** Streams whose handshake is under way, with their deadlines. */
   readonly #handshaking = new Map<Link, Timer>()
   /** Links whose session is up, the oldest first. */
   readonly #open: OpenLink[] = []
   #contact: Contact
   /** Where messages go out. */
-  #sending: OpenLink | undefined
+  #current: OpenLink | undefined
   #isClosing = false
   #isFlushDue = false
-  #sendTimer: { readonly timer: Timer; readonly dueMs: number } | undefined
-  #offlineTimer: Timer | undefined
   #lastEnd: { readonly code: EndCode; readonly detail: string; readonly at: number } | undefined
   #reported: SessionState = 'offline'
   #since: number
@@ -108,6 +105,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#contact = contact
     this.#deps = deps
     this.#since = actor.clock.wallMs()
+    this.#sending = new Sending(actor, deps.limits)
     this.#dialler = new Dialler(actor, deps.transport, deps.limits, deps.randomBytes)
     this.#dialOrPlan()
     this.#report()
@@ -176,20 +174,18 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const detail = exit.type === 'normal' ? exit.reason : 'the session failed'
     for (const open of [...this.#open]) open.link.close(code, detail)
     for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
-    for (const job of this.#queue.removeWhere(() => true)) {
-      job.failed(new DaemonError('PEER_OFFLINE', 'the session has stopped', { data: { sent: job.sentCount } }))
-    }
+    this.#sending.failAll('PEER_OFFLINE', 'the session has stopped')
   }
 
   // Streams
 
   #inbound(stream: ByteStream): void {
-    if (this.#sending === undefined) this.#dialler.forget()
+    if (this.#current === undefined) this.#dialler.forget()
     const { handshakesAtOncePerContact } = this.#deps.limits
     if (this.#isClosing || this.#handshaking.size >= handshakesAtOncePerContact || !this.#dialler.mayHandshake()) {
       this.#deps.reports.counted('HANDSHAKE_LIMIT')
       stream.reset('too many handshakes')
-      if (this.#sending === undefined) this.#dialler.dialLater()
+      if (this.#current === undefined) this.#dialler.dialLater()
     } else this.#begin(stream, undefined)
   }
 
@@ -239,12 +235,11 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const fresh = this.#openLink(link)
     this.#deps.reports.counted('opened')
     this.#dialler.succeeded()
-    this.#offlineTimer?.cancel()
-    this.#offlineTimer = undefined
+    this.#sending.stopWaiting()
     const olds = this.#open.filter(open => open.endCode === undefined)
     this.#open.push(fresh)
     for (const old of olds) this.#arbitrate(old, fresh)
-    if (this.#sending === undefined && !fresh.isSendEnded) this.#sending = fresh
+    if (this.#current === undefined && !fresh.isSendEnded) this.#current = fresh
     this.#activateReceiving()
     this.#schedulePulse(fresh)
     if (link.hello.heldCardSerial < this.#deps.self.cardSerial())
@@ -295,7 +290,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     if (endCode === 'VERSION_MISMATCH') this.#dialler.setHopeless()
     this.#activateReceiving()
     this.#flushSoon()
-    if (this.#sending === undefined) this.#wentOffline(wasHandshaking && link.openedByUs)
+    if (this.#current === undefined) this.#wentOffline(wasHandshaking && link.openedByUs)
     if (this.#isClosing && this.#open.length === 0) this.#deps.reports.closed()
   }
 
@@ -357,7 +352,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     loser.endCode = code
     loser.queueEnd(code === 'GLARE' ? { bye: { code, text: 'one session is enough' } } : { end: {} })
     loser.drainTimer ??= this.#actor.after(this.#deps.limits.rekeyDrainMs, { type: 'drain-due', open: loser })
-    if (this.#sending === loser || this.#sending === undefined) this.#sending = winner
+    if (this.#current === loser || this.#current === undefined) this.#current = winner
     if (loser.isReceiveEnded) this.#flushSoon()
   }
 
@@ -398,7 +393,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     open.pulse?.cancel()
     open.incoming.close()
     this.#open.splice(this.#open.indexOf(open), 1)
-    if (this.#sending === open) this.#sending = this.#open.findLast(candidate => candidate.endCode === undefined)
+    if (this.#current === open) this.#current = this.#open.findLast(candidate => candidate.endCode === undefined)
   }
 
   #pinged(open: OpenLink, nonce: Uint8Array, isReply: boolean, wantsRekey: boolean): void {
@@ -440,7 +435,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   // Rekeying
 
   #wantRekey(open: OpenLink): void {
-    if (open.endCode !== undefined || open !== this.#sending) return
+    if (open.endCode !== undefined || open !== this.#current) return
     if (open.openedByUs) this.#rekey(open)
     else if (!open.hasAskedForRekey) {
       open.hasAskedForRekey = true
@@ -456,7 +451,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #dialDue(): void {
     const generation = this.#dialler.takeDue()
-    const current = this.#sending
+    const current = this.#current
     if (current === undefined) this.#dialOrPlan()
     else if (generation === current.generation + 1) this.#dialler.dialNow(this.#contact, generation)
   }
@@ -469,7 +464,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   /** Dials anew, as if nothing had failed so far. */
   #redial(): void {
-    if (this.#sending !== undefined) return
+    if (this.#current !== undefined) return
     this.#dialler.forget()
     this.#dialOrPlan()
   }
@@ -480,7 +475,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const detail = error instanceof Error ? error.message : 'the dial failed'
     this.#deps.reports.counted(code)
     this.#deps.log.debug({ contact: this.#contact.contact, code, detail }, 'dial failed')
-    if (this.#sending !== undefined) return
+    if (this.#current !== undefined) return
     this.#lastEnd = { code, detail, at: this.#actor.clock.wallMs() }
     this.#wentOffline(true)
   }
@@ -492,7 +487,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       if (dialFailed) this.#failQueue()
       this.#dialler.dialLater()
     }
-    this.#waitOffline()
+    this.#sending.waitForSession()
   }
 
   #contactChanged(contact: Contact): void {
@@ -504,63 +499,25 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   // Sending
 
   #send(job: SendJob): void {
-    const { contactQueueBytesMax } = this.#deps.limits
-    if (this.#isClosing) {
-      job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping'))
-      return
-    }
-    if (this.#queue.bytes + job.bytes > contactQueueBytesMax && !this.#queue.isEmpty) {
-      const freeBytes = Math.max(0, contactQueueBytesMax - this.#queue.bytes)
-      job.failed(
-        new DaemonError('QUEUE_FULL', 'too much waits for this contact', { data: { scope: 'contact', freeBytes } })
-      )
-      return
-    }
-    this.#queue.add(job)
-    this.#armSendTimer()
-    if (this.#sending !== undefined) this.#flushSoon()
+    if (this.#isClosing) job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping'))
+    else if (!this.#sending.accept(job)) return
+    else if (this.#current !== undefined) this.#flushSoon()
     else if (this.#handshaking.size === 0 && !this.#dialler.isBusy && !this.#dialOrPlan()) this.#failQueue()
-    else this.#waitOffline()
-  }
-
-  #waitOffline(): void {
-    if (this.#queue.isEmpty || this.#offlineTimer !== undefined) return
-    this.#offlineTimer = this.#actor.after(this.#deps.limits.sendDialWaitMs, { type: 'offline-due' })
+    else this.#sending.waitForSession()
   }
 
   /** Tells everything that waits that the peer cannot be reached, and why. */
   #failQueue(): void {
-    this.#offlineTimer?.cancel()
-    this.#offlineTimer = undefined
-    if (this.#sending !== undefined) return
-    const end = this.#lastEnd
-    const code = end?.code === 'NOT_ACCEPTED' ? 'NOT_ACCEPTED' : 'PEER_OFFLINE'
+    if (this.#current !== undefined) return
     const { name } = this.#contact
-    const message =
-      code === 'NOT_ACCEPTED'
-        ? `${name} has probably not added your card`
-        : `${name} is not reachable${end === undefined ? '' : ` (${end.detail})`}`
-    for (const job of this.#queue.removeWhere(() => true))
-      job.failed(new DaemonError(code, message, { data: { sent: job.sentCount } }))
-  }
-
-  #armSendTimer(): void {
-    const dueMs = this.#queue.nextDeadlineMs()
-    if (dueMs === undefined || (this.#sendTimer !== undefined && this.#sendTimer.dueMs <= dueMs)) return
-    this.#sendTimer?.timer.cancel()
-    const timer = this.#actor.after(Math.max(0, dueMs - this.#actor.clock.monotonicMs()), { type: 'send-due' })
-    this.#sendTimer = { timer, dueMs }
+    const end = this.#lastEnd
+    if (end?.code === 'NOT_ACCEPTED') this.#sending.failAll(end.code, `${name} has probably not added your card`)
+    else this.#sending.failAll('PEER_OFFLINE', `${name} is not reachable${end === undefined ? '' : ` (${end.detail})`}`)
   }
 
   #sendDue(): void {
-    this.#sendTimer = undefined
-    const nowMs = this.#actor.clock.monotonicMs()
-    for (const job of this.#queue.removeWhere(waiting => waiting.deadlineMs <= nowMs)) {
-      const { name } = this.#contact
-      const message = `no program of ${name} took messages on channel ${job.channel} in the time given`
-      job.failed(new DaemonError('TIMED_OUT', message, { data: { sent: job.sentCount } }))
-    }
-    this.#armSendTimer()
+    const { name } = this.#contact
+    this.#sending.failOverdue(channel => `no program of ${name} took messages on channel ${channel} in the time given`)
   }
 
   #flushSoon(): void {
@@ -576,7 +533,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const { frameBytesMax, rekeyAfterWraps, sessionWrapsMax } = this.#deps.limits
     for (const open of [...this.#open]) {
       if (open.link.isOver) continue
-      const queue = open === this.#sending ? this.#queue : undefined
+      const queue = open === this.#current ? this.#sending.queue : undefined
       if (queue !== undefined) this.#openLanes(open, queue)
       for (const job of open.flush(queue, frameBytesMax)) job.done()
       // Once everything is written, our direction ends; when the peer's has too, the stream is over.
@@ -593,9 +550,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const { opened, refused } = open.outgoing.open(queue.channels())
     for (const { lane, channel } of opened) open.queue({ laneOpen: { lane, channel, durable: false } })
     for (const channel of refused) {
-      for (const job of queue.removeWhere(waiting => waiting.channel === channel)) {
-        job.failed(new DaemonError('CHANNEL_LIMIT', `no lane is left for channel ${channel}`))
-      }
+      this.#sending.failChannel(channel, 'CHANNEL_LIMIT', `no lane is left for channel ${channel}`)
     }
   }
 
@@ -609,9 +564,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       open.queueEnd({ bye: { code: 'STOPPING', text: 'the daemon is stopping' } })
       open.endCode ??= 'STOPPING'
     }
-    for (const job of this.#queue.removeWhere(() => true)) {
-      job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping', { data: { sent: job.sentCount } }))
-    }
+    this.#sending.failAll('SHUTTING_DOWN', 'the daemon is stopping')
     if (this.#open.length === 0) this.#deps.reports.closed()
     this.#flushSoon()
   }
@@ -626,7 +579,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #deriveState(): SessionState {
     if (this.#isClosing) return 'closing'
-    if (this.#sending !== undefined) return this.#open.length > 1 || this.#dialler.isBusy ? 'rekeying' : 'established'
+    if (this.#current !== undefined) return this.#open.length > 1 || this.#dialler.isBusy ? 'rekeying' : 'established'
     if (this.#handshaking.size > 0) return 'negotiating'
     return this.#dialler.isBusy ? 'dialling' : 'offline'
   }
@@ -636,7 +589,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const nextDialAt = this.#dialler.nextDialAt
     if (state !== this.#reported) this.#since = this.#actor.clock.wallMs()
     this.#reported = state
-    const current = this.#sending
+    const current = this.#current
     this.#deps.reports.changed({
       state,
       since: this.#since,
