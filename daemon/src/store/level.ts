@@ -24,46 +24,46 @@ const READ_AHEAD_COUNT = 1_000
  * Keys and values given to `batch` must not change until it has settled.
  */
 export class LevelStore implements Store {
-  readonly #db: Level<Uint8Array, Uint8Array>
+  readonly #directory: string
+  /** Undefined from the first failed write on, though the database may still be closing. */
+  #db: Level<Uint8Array, Uint8Array> | undefined
   #waiting: WaitingBatch[] = []
   #isWriting = false
-  /** False from the first failed write on, though the database may still be closing. */
-  #isUsable = false
 
   constructor(directory: string) {
-    this.#db = new Level(directory, {
+    this.#directory = directory
+  }
+
+  async open(): Promise<void> {
+    if (this.#db !== undefined) return
+    const db = new Level<Uint8Array, Uint8Array>(this.#directory, {
       keyEncoding: 'view',
       valueEncoding: 'view',
       // Values are sealed or random, so compressing them costs time and saves nothing.
       compression: false
     })
-    // Constructing begins to open; what comes of it is told by `open`.
-    this.#db.on('error', () => {})
-  }
-
-  async open(): Promise<void> {
     try {
-      await this.#db.open()
+      await db.open()
     } catch (error) {
-      const code = error instanceof Error && isCoded(error.cause) ? error.cause.code : undefined
-      if (code === 'LEVEL_LOCKED') {
+      if (error instanceof Error && isCoded(error.cause) && error.cause.code === 'LEVEL_LOCKED') {
         throw new DaemonError('STORE_LOCKED', 'another process has the store open', { cause: error })
       }
       throw unavailable(error)
     }
-    this.#isUsable = true
+    this.#db = db
   }
 
   async close(): Promise<void> {
-    this.#isUsable = false
+    const db = this.#db
+    this.#db = undefined
     this.#failWaiting(unavailable())
-    await this.#db.close()
+    await db?.close()
   }
 
   get(sublevel: Sublevel, key: Uint8Array): Uint8Array | undefined {
-    this.#assertUsable()
+    const db = this.#opened()
     try {
-      const value = this.#db.getSync(prefixed(sublevel, key))
+      const value = db.getSync(prefixed(sublevel, key))
       return value === undefined ? undefined : asPlain(value)
     } catch (error) {
       throw unavailable(error)
@@ -71,9 +71,8 @@ export class LevelStore implements Store {
   }
 
   async *range(sublevel: Sublevel, range: StoreRange = {}): AsyncGenerator<StoreEntry, void, undefined> {
-    this.#assertUsable()
     const prefixLengthBytes = prefixes[sublevel].length
-    const iterator = this.#db.iterator({
+    const iterator = this.#opened().iterator({
       gte: prefixed(sublevel, range.gte ?? new Uint8Array()),
       lt: range.lt === undefined ? endOf(sublevel) : prefixed(sublevel, range.lt),
       limit: range.limit ?? -1,
@@ -85,7 +84,7 @@ export class LevelStore implements Store {
         const entries = await iterator.nextv(READ_AHEAD_COUNT).catch(error => Promise.reject(unavailable(error)))
         if (entries.length === 0) return
         for (const [key, value] of entries) {
-          this.#assertUsable()
+          this.#opened()
           yield { key: asPlain(key.subarray(prefixLengthBytes)), value: asPlain(value) }
         }
       }
@@ -95,7 +94,7 @@ export class LevelStore implements Store {
   }
 
   async batch(writes: readonly StoreWrite[], { sync }: { readonly sync: boolean }): Promise<void> {
-    this.#assertUsable()
+    const db = this.#opened()
     if (writes.length === 0) return
     const operations = writes.map((write): Operation => {
       const key = prefixed(write.sublevel, write.key)
@@ -103,21 +102,21 @@ export class LevelStore implements Store {
     })
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiting.push({ operations, sync, resolve, reject })
-    if (!this.#isWriting) void this.#writeWaiting()
+    if (!this.#isWriting) void this.#writeWaiting(db)
     return promise
   }
 
-  async #writeWaiting(): Promise<void> {
+  async #writeWaiting(db: Level<Uint8Array, Uint8Array>): Promise<void> {
     this.#isWriting = true
     while (this.#waiting.length > 0) {
       const batches = this.#waiting
       this.#waiting = []
       const operations = batches.flatMap(batch => batch.operations)
       try {
-        await this.#db.batch(operations, { sync: batches.some(batch => batch.sync) })
+        await db.batch(operations, { sync: batches.some(batch => batch.sync) })
         for (const batch of batches) batch.resolve()
       } catch (error) {
-        await this.#fail(batches, error)
+        await this.#fail(db, batches, error)
       }
     }
     this.#isWriting = false
@@ -127,10 +126,10 @@ export class LevelStore implements Store {
    * Closes the database for good measure: after a failed log write LevelDB acknowledges synced writes that are gone on
    * reopening.
    */
-  async #fail(batches: readonly WaitingBatch[], error: unknown): Promise<void> {
-    this.#isUsable = false
+  async #fail(db: Level<Uint8Array, Uint8Array>, batches: readonly WaitingBatch[], error: unknown): Promise<void> {
+    this.#db = undefined
     const failure = unavailable(error)
-    await this.#db.close().catch(() => {
+    await db.close().catch(() => {
       // The write that failed says more than a close that fails after it, and `open` reports what is still wrong.
     })
     for (const batch of batches) batch.reject(failure)
@@ -143,8 +142,9 @@ export class LevelStore implements Store {
     for (const batch of batches) batch.reject(failure)
   }
 
-  #assertUsable(): void {
-    if (!this.#isUsable) throw unavailable()
+  #opened(): Level<Uint8Array, Uint8Array> {
+    if (this.#db === undefined) throw unavailable()
+    return this.#db
   }
 }
 
