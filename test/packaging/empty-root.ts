@@ -9,6 +9,10 @@ const TOOLS = ['unshare', 'chroot', 'mount', 'ldd', 'cp']
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const CA_FILE = '/etc/ssl/certs/ca-certificates.crt'
 
+/** System programs are not in everybody's PATH. */
+const HOST_PATH = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`
+const hostEnv = { ...process.env, PATH: HOST_PATH }
+
 /** What runs in a root, and as whom. */
 export interface RootCommand {
   readonly argv: readonly string[]
@@ -22,9 +26,9 @@ export interface RootCommand {
 export function whyNoEmptyRoot(): string | undefined {
   if (process.platform !== 'linux') return `namespaces are Linux's, and this is ${process.platform}`
   if (process.getuid?.() !== 0) return 'only root may make a root folder of its own'
-  const missing = TOOLS.filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0)
+  const missing = TOOLS.filter(tool => spawnSync('sh', ['-c', `command -v ${tool}`], { env: hostEnv }).status !== 0)
   if (missing.length > 0) return `there is no ${missing.join(', ')}`
-  const trial = spawnSync('unshare', ['--mount', '--pid', '--fork', 'true'])
+  const trial = spawnSync('unshare', ['--mount', '--pid', '--fork', 'true'], { env: hostEnv })
   return trial.status === 0 ? undefined : `unshare is refused: ${trial.stderr.toString().trim()}`
 }
 
@@ -86,7 +90,7 @@ export function startInRoot(root: string, command: RootCommand): ChildProcess {
   const inside = ['/bin/sh', '-c', 'cd "$0" && exec "$@"', workdir, ...argv]
   const args = ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script, 'sh']
   return spawn('unshare', [...args, ...words.map(([name, value]) => `${name}=${value}`), ...inside], {
-    env: { PATH: process.env['PATH'] ?? '', ROOT: root, CACHE: npmCache(), RUN_AS: `${user}:${user}` },
+    env: { PATH: HOST_PATH, ROOT: root, CACHE: npmCache(), RUN_AS: `${user}:${user}` },
     stdio: ['ignore', 'pipe', 'pipe']
   })
 }
@@ -129,7 +133,7 @@ function npmSettings(): Record<string, string> {
 }
 
 function run(command: string, args: readonly string[]): string {
-  const done = spawnSync(command, args, { encoding: 'utf8' })
+  const done = spawnSync(command, args, { env: hostEnv, encoding: 'utf8' })
   if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.error?.message ?? done.stderr}`)
   return done.stdout
 }
