@@ -1,0 +1,28 @@
+// Sends one message to a contact.
+//
+//   node examples/send.ts bob "hello"            to bob's default channel
+//   node examples/send.ts bob "hello" chat       to channel "chat"
+//
+// Which daemon: set PARLEY_HOME to its home, or PARLEY_SOCKET to its socket; otherwise the one of this user.
+
+import { connect, ParleyError } from '@parley/client-sdk'
+
+const [peer, text, channel] = process.argv.slice(2)
+if (peer === undefined || text === undefined) {
+  console.error('usage: send.ts PEER TEXT [CHANNEL]')
+  process.exit(1)
+}
+
+try {
+  // `await using` closes the connection at the end of the block; what is being sent is finished first.
+  await using parley = await connect({ name: 'example-send' })
+
+  // durable: false means at most once, and only to a peer that is there now. The promise resolves when the message is on its way.
+  const receipt = await parley.send(peer, text, { durable: false, timeoutMs: 5_000, ...(channel && { channel }) })
+  console.log(receipt.id)
+} catch (error) {
+  // Every error of the SDK has a code to decide by, words for people, and what to do next.
+  if (!(error instanceof ParleyError)) throw error
+  console.error(`${error.code}: ${error.message} ${error.action}`)
+  process.exitCode = 1
+}
