@@ -131,6 +131,22 @@ describe('a step', () => {
     }
   })
 
+  test('makes no ephemeral key of its own for a peer whose ephemeral key is refused', () => {
+    const ephemeralKey = p384PublicKey()
+    const message = encodeIntroduction(ALICE.id, ephemeralKey, ALICE.keys.privateKey.sign(ephemeralKey))
+    let made = 0
+    const counting = {
+      ...serverDeps,
+      generateKeyPair: () => {
+        made++
+        return serverDeps.generateKeyPair()
+      }
+    }
+    const asked = step(listening, peerBytes(message), counting)
+    expect(describeStep(step(asked.state, keyOf(ALICE), counting))).toBe('listening: refuse INVALID_KEY')
+    expect(made).toBe(0)
+  })
+
   test('lets through what is no refusal of a message, such as a random source that fails', () => {
     const broken = {
       ...serverDeps,
