@@ -1,5 +1,5 @@
 import { DaemonError } from '../errors.ts'
-import { OpenQuestions, type Reply } from './ask.ts'
+import { openQuestion, type Reply } from './ask.ts'
 import type { Clock, Timer } from './clock.ts'
 import { type Letter, Mailbox, type MailboxLimits } from './mailbox.ts'
 
@@ -52,7 +52,7 @@ export class Actor<Message> implements ActorRef<Message> {
   readonly #exited = Promise.withResolvers<Exit>()
   readonly exited: Promise<Exit> = this.#exited.promise
   readonly #mailbox: Mailbox<Message>
-  readonly #questions = new OpenQuestions()
+  readonly #questions = new Set<(error: unknown) => void>()
   readonly #timers = new Set<Timer>()
   readonly #children = new Set<Pick<ActorRef<never>, 'stop' | 'exited'>>()
   #behaviour: Behaviour<Message> | undefined
@@ -76,7 +76,7 @@ export class Actor<Message> implements ActorRef<Message> {
 
   ask<T>(deadlineMs: number, makeMessage: (reply: Reply<T>) => Message): Promise<T> {
     if (this.#exit !== undefined) return Promise.reject(new DaemonError('STOPPED', `${this.name} has stopped`))
-    const question = this.#questions.open<T>(this.name, this.clock, deadlineMs)
+    const question = openQuestion<T>(this.name, this.clock, deadlineMs, this.#questions)
     if (!this.tell(makeMessage(question))) question.reject(new DaemonError('MAILBOX_FULL', `${this.name} has no room`))
     return question.promise
   }
@@ -95,18 +95,17 @@ export class Actor<Message> implements ActorRef<Message> {
   /** Tells this actor `message`, as control mail, after `delayMs`. Once cancelled it does not arrive, even if it already waits. */
   after(delayMs: number, message: Message): Timer {
     const letter: Letter<Message> = { message, kind: 'control', isLive: true }
-    const clockTimer = this.clock.timer(delayMs, () => {
+    const timer = this.clock.timer(delayMs, () => {
       this.#timers.delete(timer)
       this.#post(letter)
     })
+    this.#timers.add(timer)
     const cancel = () => {
       letter.isLive = false
-      clockTimer.cancel()
+      timer.cancel()
       this.#timers.delete(timer)
     }
-    const timer = { cancel }
-    this.#timers.add(timer)
-    return timer
+    return { cancel }
   }
 
   /** Tells this actor the outcome of work that it started, as control mail. */
@@ -164,7 +163,8 @@ export class Actor<Message> implements ActorRef<Message> {
     this.#isEnding = true
     for (const timer of this.#timers) timer.cancel()
     const cause = exit.type === 'crashed' ? { cause: exit.error } : {}
-    this.#questions.failAll(new DaemonError('STOPPED', `${this.name} has stopped`, cause))
+    const stopped = new DaemonError('STOPPED', `${this.name} has stopped`, cause)
+    for (const reject of this.#questions) reject(stopped)
     this.#release(exit).then(this.#exited.resolve, error => this.#exited.resolve({ type: 'crashed', error }))
   }
 

@@ -14,18 +14,17 @@ export interface Letter<Message> {
 
 /** A bounded queue: each kind of mail has its own room, all of it keeps one order of arrival. */
 export class Mailbox<Message> {
-  readonly #limits: MailboxLimits
   readonly #letters: Letter<Message>[] = []
-  readonly #counts = { data: 0, control: 0 }
+  readonly #room: Record<Letter<Message>['kind'], number>
 
-  constructor(limits: MailboxLimits) {
-    this.#limits = limits
+  constructor({ dataCountMax, controlCountMax }: MailboxLimits) {
+    this.#room = { data: dataCountMax, control: controlCountMax }
   }
 
   /** Appends a letter; false, and nothing changed, when there is no room for its kind. */
   put(letter: Letter<Message>): boolean {
-    if (this.#counts[letter.kind] >= this.#limits[`${letter.kind}CountMax`]) return false
-    this.#counts[letter.kind]++
+    if (this.#room[letter.kind] === 0) return false
+    this.#room[letter.kind]--
     this.#letters.push(letter)
     return true
   }
@@ -33,7 +32,7 @@ export class Mailbox<Message> {
   /** Removes and returns the oldest letter, or undefined when none waits. */
   take(): Letter<Message> | undefined {
     const letter = this.#letters.shift()
-    if (letter !== undefined) this.#counts[letter.kind]--
+    if (letter !== undefined) this.#room[letter.kind]++
     return letter
   }
 }

@@ -1,9 +1,15 @@
 // A process of its own that uses the store: `node child.ts MODE DIRECTORY`, one line on stdout for each thing done.
+import { SystemClock } from '../../src/actor/system-clock.ts'
+import { systemRandomBytes } from '../../src/random.ts'
+import { GuardedStore } from '../../src/store/guarded.ts'
 import { LevelStore } from '../../src/store/level.ts'
 import type { StoreWrite } from '../../src/store/port.ts'
 
 const [mode, directory] = process.argv.slice(2)
 if (directory === undefined) throw new Error('usage: child.ts MODE DIRECTORY')
+
+/** Few enough for LevelDB to merge no tables: a merged one would be longer than the limit on file sizes allows. */
+const FILL_BATCH_COUNT = 20
 
 const PARTS = ['inbox', 'lanes', 'consumers'] as const
 
@@ -35,10 +41,37 @@ if (mode === 'open') {
     await store.batch(batchOf(index, 300), { sync })
     say(`${sync ? 'synced' : 'written'} ${index}`)
   }
+} else if (mode === 'guard') {
+  // Under the same limit as below, and nothing here knows how to open again.
+  let back = Promise.withResolvers<void>()
+  const guarded = new GuardedStore(
+    {
+      store,
+      clock: new SystemClock(),
+      randomBytes: systemRandomBytes,
+      onChange: ({ isAvailable }) => {
+        say(isAvailable ? 'back' : 'lost')
+        if (isAvailable) back.resolve()
+      }
+    },
+    { backOffMs: 5, backOffMaxMs: 50 }
+  )
+  await guarded.open()
+  for (let index = 0; index < FILL_BATCH_COUNT; index++) {
+    try {
+      await guarded.batch(batchOf(index, 2_000), { sync: true })
+      say(`synced ${index}`)
+    } catch {
+      say(`failed ${index}`)
+      await back.promise
+      back = Promise.withResolvers()
+    }
+  }
+  await guarded.close()
 } else {
   // Under a limit on file sizes, which the log of the database meets again and again.
   await store.open()
-  for (let index = 0; index < 40; index++) {
+  for (let index = 0; index < FILL_BATCH_COUNT; index++) {
     try {
       await store.batch(batchOf(index, 2_000), { sync: true })
       say(`synced ${index}`)
