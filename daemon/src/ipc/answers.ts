@@ -17,8 +17,12 @@ export function errorObject(error: unknown): { code: number; message: string; da
 
 /** The answer to a call that failed. */
 export function encodeFailure(encoding: Encoding, id: CallId | null, error: unknown): Uint8Array {
-  const object = errorObject(error)
-  assertPlain(object, 'error')
+  let object = errorObject(error)
+  try {
+    assertPlain(object, 'error')
+  } catch (cause) {
+    object = errorObject(cause)
+  }
   return encodeMessage(encoding, { jsonrpc: '2.0', id, error: object })
 }
 

@@ -51,6 +51,7 @@ class Server implements IpcServer {
   constructor(deps: IpcServerDeps) {
     this.#deps = deps
     this.#methodDeps = { ...deps, stopping: this.#stopping.signal }
+    deps.metrics.gauge('apps', 'Programs connected to the local socket.', () => this.#clients.size)
     this.#root = new Actor({ name: 'ipc', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
         throw new TypeError('ipc takes no mail')
@@ -144,6 +145,15 @@ class Server implements IpcServer {
   }
 
   async #page(path: PagePath): Promise<HttpAnswer> {
+    try {
+      return await this.#pageOf(path)
+    } catch (error) {
+      this.#deps.log.error({ err: error }, 'a page could not be made')
+      return refusal(500, 'INTERNAL', 'the page could not be made')
+    }
+  }
+
+  async #pageOf(path: PagePath): Promise<HttpAnswer> {
     const { node, metrics } = this.#deps
     switch (path) {
       case '/livez':
