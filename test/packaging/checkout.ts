@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryPath } from '../support/machine.ts'
 
@@ -16,19 +17,18 @@ export function copyCheckout(to: string): void {
   )
 }
 
-/** Lends a copied checkout the installed packages of this one; its workspaces are its own. */
-export function lendModules(checkoutPath: string): void {
-  const from = join(repositoryPath, 'node_modules')
-  const to = join(checkoutPath, 'node_modules')
-  mkdirSync(join(to, '@parley'), { recursive: true })
-  for (const name of readdirSync(from)) {
-    if (name !== '@parley' && name !== '.cache') symlinkSync(join(from, name), join(to, name))
+/**
+ * Gives a copied checkout a copy of the packages that are installed here, and says that they are what its lockfile asks for. A
+ * copy and no links: an `npm ci` in there would delete through links.
+ */
+export function copyModules(checkoutPath: string): void {
+  for (const folder of ['.', ...PACKAGES]) {
+    const from = join(repositoryPath, folder, 'node_modules')
+    const to = join(checkoutPath, folder, 'node_modules')
+    if (existsSync(from)) cpSync(from, to, { recursive: true, verbatimSymlinks: true })
   }
-  for (const name of PACKAGES) {
-    symlinkSync(join(checkoutPath, name), join(to, '@parley', name))
-    const nested = join(repositoryPath, name, 'node_modules')
-    if (existsSync(nested)) symlinkSync(nested, join(checkoutPath, name, 'node_modules'))
-  }
+  const lock = createHash('sha256').update(readFileSync(join(checkoutPath, 'package-lock.json')))
+  writeFileSync(join(checkoutPath, 'node_modules/.parley-lock-hash'), lock.digest('hex'))
 }
 
 /** Compiles the packages of a copied checkout, from nothing. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeTempHome } from '../support/temp-home.ts'
-import { copyCheckout, lendModules } from './checkout.ts'
+import { copyCheckout, copyModules } from './checkout.ts'
 import { startAndInterrupt } from './npm-start.ts'
 
 describe('npm start in a checkout where nothing is built', () => {
@@ -9,7 +9,7 @@ describe('npm start in a checkout where nothing is built', () => {
 
   beforeAll(() => {
     copyCheckout(checkout.path)
-    lendModules(checkout.path)
+    copyModules(checkout.path)
   })
 
   afterAll(() => {

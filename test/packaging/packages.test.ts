@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { repositoryPath } from '../support/machine.ts'
 import { makeTempHome } from '../support/temp-home.ts'
-import { compile, copyCheckout, lendModules, PACKAGES, run } from './checkout.ts'
+import { compile, copyCheckout, copyModules, PACKAGES, run } from './checkout.ts'
 
 type PackageName = (typeof PACKAGES)[number]
 
@@ -29,7 +29,7 @@ describe('the packages, packed and installed into an empty folder', () => {
 
   beforeAll(() => {
     copyCheckout(checkout.path)
-    lendModules(checkout.path)
+    copyModules(checkout.path)
     compile(checkout.path)
     for (const name of PACKAGES) {
       const [one] = JSON.parse(run('npm', ['pack', '--json'], checkout.file(name))) as [Packed]

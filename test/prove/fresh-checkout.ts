@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyCheckout, lendModules, run as runCommand } from '../packaging/checkout.ts'
+import { copyCheckout, copyModules, run as runCommand } from '../packaging/checkout.ts'
 import { hostEnvironment, startAndInterrupt } from '../packaging/npm-start.ts'
 import { repositoryPath } from '../support/machine.ts'
 import { makeTempHome } from '../support/temp-home.ts'
@@ -20,7 +20,7 @@ export async function run({ size, log, signal }: ProofOptions): Promise<ProofRes
     runCommand('git', ['clone', '--quiet', repositoryPath, checkout.path], repositoryPath)
   } else {
     copyCheckout(checkout.path)
-    lendModules(checkout.path)
+    copyModules(checkout.path)
   }
   log('npm start')
   const { readyMs, stopMs, exitCode } = await startAndInterrupt(checkout.path, home.path, READY_MS_MAX)
