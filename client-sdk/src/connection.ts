@@ -1,3 +1,4 @@
+import type { AbortWatch } from './abort-watch.ts'
 import { type CallId, decodeIncoming, encodeCall, type Notification } from './codec.ts'
 import type { MethodName, Params, Result } from './contract/methods.ts'
 import type { Limits } from './contract/types.ts'
@@ -20,6 +21,7 @@ export interface CallReader<T> {
 
 export interface ConnectionOptions {
   readonly socket: AppSocket
+  readonly aborts: AbortWatch
   /** Called in order with the answers; `sizeBytes` is that of the whole message. */
   onNotification(notification: Notification, sizeBytes: number): void
   /** Called once, after every open call has failed. */
@@ -96,8 +98,7 @@ export class Connection {
   call<M extends MethodName>(method: M, params: Params<M>, signal?: AbortSignal): Promise<Result<M>> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
-      const onAbort = () => reject(signal?.reason)
-      const settle = () => signal?.removeEventListener('abort', onAbort)
+      const settle = this.#options.aborts.watch(signal, reject)
       this.request(method, params, {
         ok: result => {
           settle()
@@ -108,7 +109,6 @@ export class Connection {
           reject(error)
         }
       })
-      signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
 

@@ -43,7 +43,7 @@ export class EventStream implements AsyncIterableIterator<NodeEvent | EventGap, 
   readonly #pull: Pull<NodeEvent | EventGap>
   readonly #ready = Promise.withResolvers<void>()
   readonly #listener: LinkListener
-  readonly #onAbort = () => void this.return()
+  #unwatch: (() => void) | undefined
   #held: (NodeEvent | EventGap)[] = []
   #heldFrom = 0
   #heldBytes = 0
@@ -101,7 +101,7 @@ export class EventStream implements AsyncIterableIterator<NodeEvent | EventGap, 
       this.#end(link.ended?.code === 'CLOSED' ? undefined : link.ended)
       return
     }
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#unwatch = link.aborts.watch(this.#signal, () => void this.return())
     link.attach(this.#listener)
     if (link.connection !== undefined) this.#subscribe(link.connection)
   }
@@ -199,7 +199,7 @@ export class EventStream implements AsyncIterableIterator<NodeEvent | EventGap, 
     if (this.#isReleased) return
     this.#isReleased = true
     this.#pull.end(error)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#unwatch?.()
     this.#held = []
     this.#heldFrom = 0
     this.#ready.reject(error ?? new ParleyError('CLOSED', 'The subscription was ended before it began.'))

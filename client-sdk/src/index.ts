@@ -1,11 +1,4 @@
-export {
-  Client,
-  type CloseOptions,
-  type Fetched,
-  type FetchOptions,
-  type MessagesOptions,
-  type ReadOptions
-} from './client.ts'
+export type { Client, CloseOptions, Fetched, FetchOptions, MessagesOptions, ReadOptions } from './client.ts'
 export type { Clock, Timer } from './clock.ts'
 export { type ConnectOptions, connect } from './connect.ts'
 export * from './contract/index.ts'

@@ -29,25 +29,22 @@ export class Sink {
   readonly bytes: number
   batch: Batch | undefined
   readonly #reader: SinkReader
-  readonly #signal: AbortSignal | undefined
-  #onAbort: (() => void) | undefined
+  #whenSettled: (() => void) | undefined
   #settled = false
 
-  constructor(bodies: readonly Uint8Array[], signal: AbortSignal | undefined, reader: SinkReader) {
+  constructor(bodies: readonly Uint8Array[], reader: SinkReader) {
     this.bodies = bodies
     this.bytes = bodies.length === 1 ? (bodies[0] as Uint8Array).length : bytesOf(bodies)
     this.#reader = reader
-    this.#signal = signal
   }
 
   get settled(): boolean {
     return this.#settled
   }
 
-  onAbort(run: (reason: unknown) => void): void {
-    if (this.#signal === undefined) return
-    this.#onAbort = () => run(this.#signal?.reason)
-    this.#signal.addEventListener('abort', this.#onAbort, { once: true })
+  /** Keeps what is to be called once the sink has its outcome. */
+  whenSettled(run: () => void): void {
+    this.#whenSettled = run
   }
 
   ok(ids: readonly IdRange[], offset: number): void {
@@ -61,7 +58,7 @@ export class Sink {
   #settle(): boolean {
     if (this.#settled) return false
     this.#settled = true
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#whenSettled?.()
     return true
   }
 }

@@ -1,3 +1,4 @@
+import { AbortWatch } from './abort-watch.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Notification } from './codec.ts'
 import { Connection } from './connection.ts'
@@ -41,6 +42,8 @@ export type NotificationHandler = (notification: Notification, sizeBytes: number
 
 /** One connection to the daemon after another, with pauses between attempts. */
 export class Link {
+  /** For all that waits with signals of the app. */
+  readonly aborts: AbortWatch = new AbortWatch()
   readonly #options: LinkOptions
   readonly #listeners = new Set<LinkListener>()
   readonly #stopping = new AbortController()
@@ -150,7 +153,8 @@ export class Link {
         failures.push(error)
       }
     }
-    throw new ParleyError('DAEMON_UNREACHABLE', `No daemon answers on ${this.#paths.join(' or ')}.`, {
+    const places = this.#paths.map((path, n) => `${path}${reasonOf(failures[n])}`)
+    throw new ParleyError('DAEMON_UNREACHABLE', `No daemon answers on ${places.join(' or ')}.`, {
       cause: failures.length === 1 ? failures[0] : new AggregateError(failures),
       data: { accepted: 'no', sockets: this.#paths }
     })
@@ -167,6 +171,7 @@ export class Link {
       const socket = await open(path, any)
       const connection: Connection = new Connection({
         socket,
+        aborts: this.aborts,
         onNotification: (notification, sizeBytes) => this.#notified(connection, notification, sizeBytes),
         onClosed: error => this.#lost(connection, error)
       })
@@ -255,6 +260,11 @@ export class Link {
     // Late notifications of a subscription that was ended here find no handler.
     this.#handlers.get(notification.params.subscription)?.(notification, sizeBytes)
   }
+}
+
+function reasonOf(error: unknown): string {
+  const code = (error as { readonly code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? ` (${code})` : ''
 }
 
 /** Whatever a socket fails with may pass; what the daemon itself said tells. */

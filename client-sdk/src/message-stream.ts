@@ -48,7 +48,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
   readonly #pull: Pull<Message>
   readonly #ready = Promise.withResolvers<void>()
   readonly #listener: LinkListener
-  readonly #onAbort = () => void this.return()
+  #unwatch: (() => void) | undefined
   #held: Held[] = []
   /** Where the messages now held begin in `#held`. */
   #heldFrom = 0
@@ -112,7 +112,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
       this.#end(link.ended?.code === 'CLOSED' ? undefined : link.ended)
       return
     }
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#unwatch = link.aborts.watch(signal, () => void this.return())
     link.attach(this.#listener)
     if (link.connection !== undefined) this.#subscribe(link.connection, link.hello)
   }
@@ -241,7 +241,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
     if (this.#isReleased) return
     this.#isReleased = true
     this.#pull.end(error)
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#unwatch?.()
     this.#held = []
     this.#heldFrom = 0
     this.#ready.reject(error ?? new ParleyError('CLOSED', 'The subscription was ended before it began.'))

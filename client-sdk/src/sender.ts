@@ -92,7 +92,7 @@ export class Sender {
   send(peer: string, body: Uint8Array, options: SendOptions): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       this.#assertSendable([body], options)
-      const sink = new Sink([body], options.signal, {
+      const sink = new Sink([body], {
         ok: (ids, offset) => resolve(new Receipt(ids, offset)),
         failed: reject
       })
@@ -107,7 +107,7 @@ export class Sender {
       let sent = 0
       const sinks = splitRun(bodies).map(
         part =>
-          new Sink(part, options.signal, {
+          new Sink(part, {
             ok: (given, offset) => {
               ids.push(...sliceIds(given, offset, part.length))
               sent += part.length
@@ -149,7 +149,7 @@ export class Sender {
   /** Runs `admit` now or, where too much is held, once there is room: first come, first served. */
   #take(sinks: readonly Sink[], options: SendOptions, admit: () => void): void {
     if (this.#waiting.size === 0 && this.#hasRoom()) {
-      for (const sink of sinks) sink.onAbort(reason => this.#abort(sink, reason))
+      for (const sink of sinks) this.#watch(sink, options.signal, reason => this.#abort(sink, reason))
       admit()
       return
     }
@@ -160,11 +160,15 @@ export class Sender {
       this.#waiting.delete(waiting)
       for (const sink of sinks) this.#abort(sink, error)
     }
-    // All sinks of a run share its signal.
-    sinks[0]?.onAbort(reason => end(reason))
+    const [first] = sinks
+    if (first !== undefined) this.#watch(first, options.signal, end)
     if (options.timeoutMs !== undefined) {
       waiting.timer = this.#clock.timer(options.timeoutMs, () => end(this.#lateError()))
     }
+  }
+
+  #watch(sink: Sink, signal: AbortSignal | undefined, run: (reason: unknown) => void): void {
+    if (signal !== undefined) sink.whenSettled(this.#link.aborts.watch(signal, run))
   }
 
   #admitWaiting(): void {

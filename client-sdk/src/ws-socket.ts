@@ -1,10 +1,13 @@
 import { connect as connectNet } from 'node:net'
-import { WebSocket } from 'ws'
+import { type ClientOptions, WebSocket } from 'ws'
 import { RPC_PATH, SOCKET_HOST, SUBPROTOCOL_CBOR } from './contract/version.ts'
 import type { AppSocket, AppSocketReader, OpenSocket } from './socket.ts'
 
 /** More than the daemon sends in one message; a longer one ends the connection. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+/** A daemon that hangs must not keep a program alive that has closed its client. */
+const CLOSE_TIMEOUT_MS = 1_000
 
 const CLOSE_NORMAL = 1000
 
@@ -12,14 +15,16 @@ const CLOSE_NORMAL = 1000
 export const openWebSocket: OpenSocket = (path, signal) =>
   new Promise((resolve, reject) => {
     signal.throwIfAborted()
-    const socket = new WebSocket(`ws://${SOCKET_HOST}${RPC_PATH}`, SUBPROTOCOL_CBOR, {
+    const options: ClientOptions & { readonly closeTimeout: number } = {
       // A ws+unix: address cannot name a path that has a colon or a question mark in it.
       createConnection: () => connectNet(path),
       perMessageDeflate: false,
+      closeTimeout: CLOSE_TIMEOUT_MS,
       maxPayload: MESSAGE_BYTES_MAX,
       // Masking protects the caches of proxies; on a Unix socket there is none, and a mask of zeros costs nothing.
       generateMask: mask => void mask.fill(0)
-    })
+    }
+    const socket = new WebSocket(`ws://${SOCKET_HOST}${RPC_PATH}`, SUBPROTOCOL_CBOR, options)
     const onAbort = () => {
       socket.terminate()
       reject(signal.reason)

@@ -237,6 +237,24 @@ describe('ack', () => {
     expect(daemon.callsOf('messages.ack').map(call => call.index)).toEqual([1, 3])
   })
 
+  it('that was not answered is said again with the later ones when the connection was lost', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    nameSubscriptions(daemon)
+    daemon.answers['messages.ack'] = () => Promise.withResolvers<never>().promise
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b', 'c') })
+    const first = (await messages.next()).value?.ack()
+    await clock.settle()
+    const second = (await messages.next()).value?.ack()
+    await away()
+    const third = (await messages.next()).value?.ack()
+    delete daemon.answers['messages.ack']
+    await back()
+    await Promise.all([first, second, third])
+    expect(daemon.callsOf('messages.ack').map(call => call.index)).toEqual([1, 3])
+  })
+
   it('is refused for a look', async () => {
     const { daemon, parley } = await connected()
     nameSubscriptions(daemon)

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { getEventListeners } from 'node:events'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ParleyError } from '../src/errors.ts'
 import { codeOf, connected, failureOf } from './support/connected.ts'
 import { bytes, LIMITS, Refusal, texts } from './support/stand-in-daemon.ts'
@@ -147,6 +148,26 @@ describe('send', () => {
     expect(texts(daemon.callsOf('messages.send')[0]?.bodies ?? [])).toEqual(['a', 'c'])
   })
 
+  it('takes one signal for many sends without a warning, and forgets it when they are done', async () => {
+    const { daemon, parley } = await connected()
+    const warnings: unknown[] = []
+    const warned = (warning: unknown) => warnings.push(warning)
+    process.on('warning', warned)
+    onTestFinished(() => void process.off('warning', warned))
+    const stop = new AbortController()
+    const { signal } = stop
+    await Promise.all(Array.from({ length: 50 }, () => parley.send('bob', 'x', { signal })))
+    await Promise.all(Array.from({ length: 50 }, () => parley.health({ signal })))
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    daemon.answers['messages.send'] = () => Promise.withResolvers<never>().promise
+    const ends = Array.from({ length: 50 }, () => failureOf(parley.send('bob', 'x', { signal })))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    stop.abort()
+    expect(new Set(await Promise.all(ends))).toEqual(new Set([signal.reason]))
+    await new Promise(resolve => setImmediate(resolve))
+    expect(warnings).toEqual([])
+  })
+
   it('gives the daemon what is left of its time, and gives up a second after that', async () => {
     const { daemon, parley, clock } = await connected()
     daemon.answers['messages.send'] = () => Promise.withResolvers<never>().promise
@@ -179,6 +200,34 @@ describe('send while the daemon is away', () => {
     expect(await send).toMatchObject({ code: 'DAEMON_UNREACHABLE', retryable: true, data: { accepted: 'unknown' } })
     await back()
     expect(daemon.callsOf('messages.send')).toHaveLength(1)
+  })
+
+  it('goes later when it was only waiting behind other calls, within its own time', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    await away()
+    daemon.limits = { ...LIMITS, callCountMax: 2 }
+    await back()
+    daemon.answers['identity.card'] = () => Promise.withResolvers<never>().promise
+    const stop = new AbortController()
+    const cards = [1, 2].map(() => failureOf(parley.card()))
+    const timeoutMs = 60_000
+    const sends = [parley.send('bob', '1', { timeoutMs }), parley.send('bob', '2', { timeoutMs })]
+    const given = failureOf(parley.send('bob', 'given up', { timeoutMs, signal: stop.signal }))
+    const late = failureOf(parley.send('carol', 'late', { timeoutMs: 5_000 }))
+    await clock.settle()
+    expect(daemon.callsOf('messages.send')).toEqual([])
+    await away()
+    await Promise.all(cards)
+    stop.abort()
+    await given
+    await clock.advance(5_000)
+    expect(await late).toMatchObject({ code: 'DAEMON_UNREACHABLE', data: { accepted: 'no' } })
+    await back()
+    await Promise.all(sends)
+    const [call, ...others] = daemon.callsOf('messages.send')
+    expect(texts(call?.bodies ?? [])).toEqual(['1', '2'])
+    expect(call?.timeoutMs).toBeLessThan(timeoutMs - 5_000)
+    expect(others).toEqual([])
   })
 
   it('ends by its time, and was not accepted', async () => {

@@ -135,6 +135,7 @@ export class RealServer {
     const options = {
       path,
       mode: 0o600,
+      group: undefined,
       requestBytesMax: REQUEST_BYTES_MAX,
       connectionCountMax: 16,
       requestTimeoutMs: 10_000
