@@ -32,7 +32,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export function decodeMessage(encoding: Encoding, data: Uint8Array): unknown {
   try {
-    if (encoding === 'cbor') return decode(data, { ...DECODE, tokenizer: new StrictTokenizer(data, DECODE) })
+    if (encoding === 'cbor') {
+      // Of a Buffer the decoder would hand out views, which keep the whole message alive.
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.length)
+      return decode(bytes, { ...DECODE, tokenizer: new StrictTokenizer(bytes, DECODE) })
+    }
     const text = utf8.decode(data)
     assertStrictJson(text, DEPTH_MAX, ITEM_COUNT_MAX)
     return JSON.parse(text)

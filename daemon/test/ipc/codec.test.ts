@@ -112,11 +112,22 @@ describe('both encodings', () => {
 })
 
 describe('bytes', () => {
+  const whole = new Uint8Array([0, 1, 2, 3, 255])
+
   it('are bytes in CBOR and base64 in JSON, also as a Buffer or a view', () => {
-    const whole = new Uint8Array([0, 1, 2, 3, 255])
     for (const body of [whole.subarray(1, 4), Buffer.from([1, 2, 3])]) {
       expect(decodeMessage('cbor', encodeMessage('cbor', { body }))).toEqual({ body: new Uint8Array([1, 2, 3]) })
       expect(decodeMessage('json', encodeMessage('json', { body }))).toEqual({ body: 'AQID' })
+    }
+  })
+
+  it('are copies, so that a small body does not keep a large message alive', () => {
+    for (const message of [
+      encodeMessage('cbor', { body: whole }),
+      Buffer.from(encodeMessage('cbor', { body: whole }))
+    ]) {
+      const { body } = decodeMessage('cbor', message) as { body: Uint8Array }
+      expect([body.constructor, body.buffer.byteLength]).toEqual([Uint8Array, 5])
     }
   })
 
