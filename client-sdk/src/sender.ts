@@ -5,6 +5,7 @@ import { ParleyError, withData } from './errors.ts'
 import { Batch, Lane, Sink, splitRun } from './lane.ts'
 import type { Link } from './link.ts'
 import { Receipt, RunReceipt, sliceIds } from './receipt.ts'
+import { Room, type RoomEntry } from './room.ts'
 
 export interface SendOptions {
   /** The daemon's default channel unless given. */
@@ -20,10 +21,6 @@ export interface SendOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** What may wait here before `send` itself waits. */
-const HELD_COUNT_MAX = 10_000
-const HELD_BYTES_MAX = 8 * 1024 * 1024
-
 /** Calls in flight, in all and for one lane: a lane whose peer does not read must not stop the others. */
 const UNANSWERED_CALLS_MAX = 64
 const UNANSWERED_CALLS_PER_LANE_MAX = 4
@@ -33,12 +30,6 @@ const ANSWER_GRACE_MS = 1_000
 
 /** The longest that the daemon takes for a send. */
 const DAEMON_TIMEOUT_MS_MAX = 24 * 60 * 60 * 1_000
-
-interface Waiting {
-  readonly sinks: readonly Sink[]
-  readonly admit: () => void
-  timer: Timer | undefined
-}
 
 export interface SenderOptions {
   readonly link: Link
@@ -57,12 +48,10 @@ export class Sender {
   readonly #lanes = new Map<string, Lane>()
   /** Lanes with something to send, next first. */
   readonly #ready = new Set<Lane>()
-  readonly #waiting = new Set<Waiting>()
+  readonly #room = new Room()
   #lastLane: Lane | undefined
   #idle: (() => void)[] = []
   #lastSeq = 0
-  #heldCount = 0
-  #heldBytes = 0
   #unansweredCalls = 0
   #unansweredBytes = 0
   #flushScheduled = false
@@ -77,16 +66,6 @@ export class Sender {
       down: () => undefined,
       ended: error => this.#end(error)
     })
-  }
-
-  /** Messages taken and not yet written. */
-  get heldCount(): number {
-    return this.#heldCount
-  }
-
-  /** Sends that wait for room. */
-  get waitingCount(): number {
-    return this.#waiting.size
   }
 
   send(peer: string, body: Uint8Array, options: SendOptions): Promise<Receipt> {
@@ -146,43 +125,31 @@ export class Sender {
     }
   }
 
-  /** Runs `admit` now or, where too much is held, once there is room: first come, first served. */
+  /** Runs `admit` now or, where too much is held, once there is room. */
   #take(sinks: readonly Sink[], options: SendOptions, admit: () => void): void {
-    if (this.#waiting.size === 0 && this.#hasRoom()) {
-      for (const sink of sinks) this.#watch(sink, options.signal, reason => this.#abort(sink, reason))
-      admit()
-      return
+    const { timeoutMs, signal } = options
+    let timer: Timer | undefined
+    const entry: RoomEntry = {
+      admit: () => {
+        timer?.cancel()
+        admit()
+      },
+      failed: error => {
+        timer?.cancel()
+        for (const sink of sinks) sink.fail(error)
+      }
     }
-    const waiting: Waiting = { sinks, admit, timer: undefined }
-    this.#waiting.add(waiting)
-    const end = (error: unknown) => {
-      waiting.timer?.cancel()
-      this.#waiting.delete(waiting)
-      for (const sink of sinks) this.#abort(sink, error)
+    if (signal !== undefined) {
+      for (const sink of sinks) {
+        const abort = (reason: unknown) => this.#abort(sink, entry, reason)
+        sink.whenSettled(this.#link.aborts.watch(signal, abort))
+      }
     }
-    const [first] = sinks
-    if (first !== undefined) this.#watch(first, options.signal, end)
-    if (options.timeoutMs !== undefined) {
-      waiting.timer = this.#clock.timer(options.timeoutMs, () => end(this.#lateError()))
-    }
-  }
-
-  #watch(sink: Sink, signal: AbortSignal | undefined, run: (reason: unknown) => void): void {
-    if (signal !== undefined) sink.whenSettled(this.#link.aborts.watch(signal, run))
-  }
-
-  #admitWaiting(): void {
-    for (const waiting of this.#waiting) {
-      if (!this.#hasRoom()) break
-      this.#waiting.delete(waiting)
-      waiting.timer?.cancel()
-      waiting.admit()
-    }
-    this.#tellIdle()
-  }
-
-  #hasRoom(): boolean {
-    return this.#heldCount < HELD_COUNT_MAX && this.#heldBytes < HELD_BYTES_MAX
+    if (this.#room.enter(entry) || timeoutMs === undefined) return
+    timer = this.#clock.timer(timeoutMs, () => {
+      this.#room.leave(entry)
+      entry.failed(this.#lateError())
+    })
   }
 
   #gather(sink: Sink, peer: string, options: SendOptions): void {
@@ -224,8 +191,7 @@ export class Sender {
 
   #hold(batch: Batch, sink: Sink): void {
     batch.add(sink)
-    this.#heldCount += sink.bodies.length
-    this.#heldBytes += sink.bytes
+    this.#room.hold(sink.bodies.length, sink.bytes)
   }
 
   #wake(lane: Lane): void {
@@ -256,7 +222,8 @@ export class Sender {
         if (lane.queue.length > 0) this.#ready.add(lane)
       }
     }
-    this.#admitWaiting()
+    this.#room.admitWaiting()
+    this.#tellIdle()
   }
 
   #mayCall(): boolean {
@@ -286,7 +253,7 @@ export class Sender {
   #write(connection: Connection, lane: Lane, batch: Batch): void {
     const { durable, timeoutMs } = batch.options
     lane.queue.shift()
-    this.#release(batch.count, batch.bytes)
+    this.#room.release(batch.count, batch.bytes)
     batch.state = 'written'
     batch.timer?.cancel()
     let leftMs: number | undefined
@@ -334,8 +301,7 @@ export class Sender {
     if (neverLeft && batch.state === 'written') {
       batch.timer?.cancel()
       lane.putBack(batch)
-      this.#heldCount += batch.count
-      this.#heldBytes += batch.bytes
+      this.#room.hold(batch.count, batch.bytes)
       if (batch.options.timeoutMs !== undefined) {
         const leftMs = batch.openedAtMs + batch.options.timeoutMs - this.#clock.monotonicMs()
         batch.timer = this.#clock.timer(Math.max(0, leftMs), () => this.#expire(lane, batch))
@@ -349,7 +315,7 @@ export class Sender {
   #expire(lane: Lane, batch: Batch): void {
     if (batch.state === 'queued') {
       lane.remove(batch)
-      this.#release(batch.count, batch.bytes)
+      this.#room.release(batch.count, batch.bytes)
       batch.fail(this.#lateError())
     } else {
       batch.fail(
@@ -359,26 +325,29 @@ export class Sender {
     this.#wake(lane)
   }
 
-  #abort(sink: Sink, reason: unknown): void {
+  #abort(sink: Sink, entry: RoomEntry, reason: unknown): void {
     const { batch } = sink
-    if (batch?.state === 'queued') {
-      batch.remove(sink)
-      this.#release(sink.bodies.length, sink.bytes)
+    if (batch === undefined) {
+      this.#room.leave(entry)
+      entry.failed(this.#abortError(reason))
+    } else {
+      if (batch.state === 'queued') {
+        batch.remove(sink)
+        this.#room.release(sink.bodies.length, sink.bytes)
+      }
+      sink.fail(this.#abortError(reason))
     }
-    const isOurs = reason instanceof ParleyError
-    sink.fail(this.#link.connection === undefined && !isOurs ? unreachable(reason) : reason)
     this.#scheduleFlush()
+  }
+
+  #abortError(reason: unknown): unknown {
+    return this.#link.connection === undefined ? unreachable(reason) : reason
   }
 
   #drop(lane: Lane, batch: Batch, error: unknown): void {
     lane.queue.shift()
-    this.#release(batch.count, batch.bytes)
+    this.#room.release(batch.count, batch.bytes)
     batch.fail(error)
-  }
-
-  #release(count: number, bytes: number): void {
-    this.#heldCount -= count
-    this.#heldBytes -= bytes
   }
 
   #lateError(): ParleyError {
@@ -394,7 +363,7 @@ export class Sender {
   }
 
   #isIdle(): boolean {
-    return this.#waiting.size === 0 && this.#heldCount === 0 && this.#unansweredCalls === 0
+    return this.#room.isEmpty && this.#unansweredCalls === 0
   }
 
   #tellIdle(): void {
@@ -407,14 +376,10 @@ export class Sender {
   #end(error: ParleyError): void {
     this.#closed ??= error
     const failure = withData(error, { accepted: 'no' })
-    for (const waiting of this.#waiting) {
-      waiting.timer?.cancel()
-      for (const sink of waiting.sinks) sink.fail(failure)
-    }
-    this.#waiting.clear()
+    this.#room.failWaiting(failure)
     for (const lane of this.#lanes.values()) {
       for (const batch of lane.queue.splice(0)) {
-        this.#release(batch.count, batch.bytes)
+        this.#room.release(batch.count, batch.bytes)
         batch.fail(failure)
       }
     }
