@@ -33,7 +33,7 @@ export function registerSend(program: Command, cli: CommandContext): void {
       await using parley = await cli.connect(options)
       if (fromInput && cli.host.stdin.isTTY) await cli.say('reading standard input; Ctrl-D ends it')
       await cli.say(`not durable: ${oneLine(peer)} gets it now, or not at all`)
-      if (options.lines) return sendLines(cli, parley, peer, options)
+      if (options.lines) return await sendLines(cli, parley, peer, options)
       const body = fromInput ? await readAll(cli.host.stdin, parley.hello.limits.messageBytesMax) : text
       await tell(cli, options, await parley.send(peer, body, sendOptions(options)))
     })
