@@ -175,8 +175,7 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
       waitMs: 60_000,
       filter: { peers: ['alice'], channels: ['chat'] }
     })
-    await rig.peers.sendGate
-    while (lane.granted() === 0) await new Promise(resolve => setImmediate(resolve))
+    await lane.granted
     lane.deliver('one', 'two')
     const { result } = await fetched
     expect(result).toEqual({

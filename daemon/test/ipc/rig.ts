@@ -110,7 +110,13 @@ export interface Rig {
   readonly logged: { readonly fields: object; readonly message: string }[]
   readonly isShutDown: () => boolean
   /** A lane whose messages arrive within the credit; throws where there is none. */
-  openLane(contact?: string, channel?: string): { deliver(...texts: string[]): void; readonly granted: () => number }
+  openLane(
+    contact?: string,
+    channel?: string
+  ): {
+    deliver(...texts: string[]): void /** Resolves once somebody reads the lane. */
+    readonly granted: Promise<void>
+  }
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -156,11 +162,9 @@ export async function makeRig(
     ...{ side, server, peers, inbox, events, health, logged, isShutDown: () => isShutDown },
     openLane(contact = 'alice', channel = 'chat') {
       const idPrefix = `e.${++laneCount}.`
-      let granted = 0
+      const granted = Promise.withResolvers<void>()
       let seq = 1
-      const grant = (messages: number) => {
-        granted = messages
-      }
+      const grant = () => granted.resolve()
       const origin = {
         contact: `contact-${contact}`,
         from: `${contact}@host`,
@@ -171,7 +175,7 @@ export async function makeRig(
       }
       const sink: LaneSink = inbox.openLane(origin)
       return {
-        granted: () => granted,
+        granted: granted.promise,
         deliver(...texts) {
           const bodies = texts.map(text => new TextEncoder().encode(text))
           sink.deliver(seq, 1_700_000_000_000, bodies)
