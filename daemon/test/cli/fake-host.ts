@@ -47,7 +47,9 @@ export function fakeHost(options: HostOptions & { readonly stdout?: Writable }):
     platform: process.platform,
     execPath: process.execPath,
     pid: process.pid,
-    kill: () => true,
+    kill: (pid: number) => {
+      throw Object.assign(new Error(`no process ${pid}`), { code: 'ESRCH' })
+    },
     exit: (code: number) => {
       throw new Error(`exit ${code}`)
     }
