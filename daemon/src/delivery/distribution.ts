@@ -88,6 +88,7 @@ export class Distribution {
       else reader.passTo(end)
     }
     if (this.log.costBytes > this.#trimAtBytes) this.#trim()
+    if (this.log.costBytes >= this.#options.inboxBytesMax) this.#nameWhoIsOwed()
   }
 
   addConsumer(consumer: Consumer): void {
@@ -188,6 +189,17 @@ export class Distribution {
     if (consumer === undefined || consumer.isStalled) return
     consumer.isStalled = true
     this.#stalled(consumer)
+  }
+
+  /** The inbox is full and no lane gets credit: says for whose ack the oldest message waits. */
+  #nameWhoIsOwed(): void {
+    const oldest = this.log.find(0)
+    if (oldest === undefined) return
+    for (const consumer of oldest.source.consumers) {
+      if (!consumer.isOwed(oldest) || consumer.isStalled) continue
+      consumer.isStalled = true
+      this.#stalled(consumer)
+    }
   }
 
   /** A reader has gone past `entry`: its lane may have more room, and it may have been the last. */

@@ -90,24 +90,33 @@ function bytesAsBase64(this: Record<string, unknown>, key: string, value: unknow
 
 /** Refuses, before anything is built from it, what the decoder's options leave open. */
 class StrictTokenizer extends Tokenizer {
-  /** Items that the open arrays and maps still wait for. */
-  readonly #open: number[] = []
+  /** Items that the arrays and maps around the innermost one still wait for. */
+  readonly #outer: number[] = []
+  /** The same for the innermost. */
+  #left = 1
   #itemCount = 0
 
   override next(): Token {
     const token = super.next()
+    const type = token.type
     if (++this.#itemCount > ITEM_COUNT_MAX) throw new SyntaxError('too many items')
-    if (token.type === Type.float) throw new SyntaxError('a float')
-    if (token.type === Type.tag) throw new SyntaxError('a tag')
-    if (token.type === Type.string && token.byteValue !== undefined && !isUtf8(token.byteValue)) {
-      throw new SyntaxError('ill-formed text')
-    }
-    const last = this.#open.length - 1
-    if (last >= 0) (this.#open[last] as number)--
-    const itemCount = token.type === Type.array ? token.value : token.type === Type.map ? token.value * 2 : 0
-    if (itemCount > 0 && this.#open.length === DEPTH_MAX) throw new SyntaxError('nested too deep')
-    if (itemCount > 0) this.#open.push(itemCount)
-    while (this.#open.at(-1) === 0) this.#open.pop()
+    // What is complete takes no level any more.
+    while (this.#left === 0 && this.#outer.length > 0) this.#left = this.#outer.pop() as number
+    this.#left--
+    // Bodies are most of what comes.
+    if (type === Type.bytes) return token
+    if (type === Type.string) {
+      if (token.byteValue !== undefined && !isUtf8(token.byteValue)) throw new SyntaxError('ill-formed text')
+    } else if (type === Type.float) throw new SyntaxError('a float')
+    else if (type === Type.tag) throw new SyntaxError('a tag')
+    else if (type === Type.array) this.#enter(token.value)
+    else if (type === Type.map) this.#enter(token.value * 2)
     return token
+  }
+
+  #enter(itemCount: number): void {
+    if (this.#outer.length === DEPTH_MAX) throw new SyntaxError('nested too deep')
+    this.#outer.push(this.#left)
+    this.#left = itemCount
   }
 }

@@ -314,6 +314,20 @@ describe('lane credit', () => {
     expect(lanes.some((lane, n) => lane.grantedBytes > (before[n] as number))).toBe(true)
   })
 
+  it('ends for all when a consumer that nobody reads as fills the inbox, and an event names it', () => {
+    const { inbox, openLane, events } = makeInbox({ inboxBytesMax: 64 * KiB })
+    subscribe(inbox, { consumer: 'forgotten' }).close()
+    const look = subscribe(inbox, { consumer: null })
+    const lane = openLane()
+    for (let n = 0; n < 200; n++) lane.send([KiB])
+    expect(look.reading.indexes.length).toBeLessThan(200)
+    expect(events).toEqual([{ kind: 'consumer.stalled', consumer: 'forgotten' }])
+    const late = subscribe(inbox, { consumer: 'forgotten' })
+    expect(late.reading.indexes[0]).toBe(1)
+    for (let n = 0; n < 100; n++) inbox.ack('forgotten', late.reading.indexes.at(-1) as number)
+    expect(lane.send([KiB])).toBe(1)
+  })
+
   it('keeps one contact from taking what the others need', () => {
     const { inbox, openLane } = makeInbox({ inboxBytesMax: 256 * KiB })
     subscribe(inbox)
