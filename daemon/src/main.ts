@@ -15,15 +15,13 @@ import { createLog } from './observe/log.ts'
 import { openLogFile } from './observe/log-file.ts'
 import type { Log } from './observe/log-port.ts'
 import { type RandomBytes, systemRandomBytes } from './random.ts'
+import { type DaemonHost, EXIT_INTERNAL, StopRequest } from './stop-request.ts'
 import { GuardedStore } from './store/guarded.ts'
 import { LevelStore } from './store/level.ts'
 import type { Store } from './store/port.ts'
 import { ReserveFile } from './store/reserve-file.ts'
 import { createLibp2pTransport } from './transport/libp2p.ts'
 import type { Transport } from './transport/port.ts'
-
-/** What a daemon takes of the process that it runs in. */
-export type DaemonHost = Pick<NodeJS.Process, 'pid' | 'stderr' | 'on' | 'off' | 'exit'>
 
 export interface RunOptions {
   readonly loaded: LoadedConfig
@@ -35,13 +33,8 @@ export interface RunOptions {
 }
 
 const LOG_FILE_BYTES_MAX = 10 * 1024 * 1024
-/** npm and the terminal both pass a Ctrl-C on: two within this time are one. */
-const SAME_INTERRUPT_MS = 500
 /** What a stop may take beyond the time to drain, before the process is ended all the same. */
 const STOP_GRACE_MS = 5_000
-const EXIT_OK = 0
-const EXIT_INTERNAL = 2
-const EXIT_INTERRUPTED = 130
 
 /**
  * Runs a daemon until it is stopped: by a signal, by an app, or because a part failed that nothing can replace.
@@ -207,59 +200,4 @@ async function hasStopped(
   if (outcome === 'late') log.error({}, 'stopping took too long: the process ends all the same')
   else log.info({}, 'stopped')
   return outcome === 'stopped'
-}
-
-/** Who may end the daemon: TERM and INT ask, a second INT forces, and what nobody caught fails it. */
-class StopRequest {
-  readonly requested: Promise<void>
-  readonly failed: Promise<void>
-  exitCode = EXIT_OK
-  readonly #host: DaemonHost
-  readonly #clock: Clock
-  readonly #log: Log
-  readonly #requested = Promise.withResolvers<void>()
-  readonly #failed = Promise.withResolvers<void>()
-  #interruptedAtMs: number | undefined
-  readonly #onInterrupt = (): void => this.#interrupt()
-  readonly #onTerminate = (): void => this.request('it was told to by a signal')
-  readonly #onUncaught = (error: Error): void => this.fail(error)
-
-  constructor(host: DaemonHost, clock: Clock, log: Log) {
-    this.#host = host
-    this.#clock = clock
-    this.#log = log
-    this.requested = this.#requested.promise
-    this.failed = this.#failed.promise
-    host.on('SIGINT', this.#onInterrupt)
-    host.on('SIGTERM', this.#onTerminate)
-    host.on('uncaughtException', this.#onUncaught)
-  }
-
-  request(why: string): void {
-    this.#log.info({ why }, 'stopping')
-    this.#requested.resolve()
-  }
-
-  fail(error: Error): void {
-    this.#log.error({ err: error }, 'the daemon failed')
-    this.exitCode = EXIT_INTERNAL
-    this.#failed.resolve()
-  }
-
-  dispose(): void {
-    this.#host.off('SIGINT', this.#onInterrupt)
-    this.#host.off('SIGTERM', this.#onTerminate)
-    this.#host.off('uncaughtException', this.#onUncaught)
-  }
-
-  #interrupt(): void {
-    const nowMs = this.#clock.monotonicMs()
-    if (this.#interruptedAtMs === undefined) {
-      this.#interruptedAtMs = nowMs
-      this.request('it was interrupted')
-    } else if (nowMs - this.#interruptedAtMs > SAME_INTERRUPT_MS) {
-      this.#log.warn({}, 'interrupted again: ending at once')
-      this.#host.exit(EXIT_INTERRUPTED)
-    }
-  }
 }
