@@ -206,6 +206,22 @@ describe('a send that fails', () => {
     expect((await alice.parley(['wait', '--for', 'peer=bob', '--timeout', '10s'])).code).toBe(0)
   })
 
+  it('to one that has not added us ends with 8, as it does to one whose daemon is down', async () => {
+    using home = makeTempHome()
+    const carol = await startLocalDaemon(home.path, { 'node.id': 'carol' })
+    try {
+      const { stdout: card } = await carol.parley(['card'])
+      await alice.parley(['peer', 'add', card.trim()])
+      const stranger = await failed(['send', 'carol', 'hi'])
+      expect([stranger.code, stranger.error.code]).toEqual([8, 'NOT_ACCEPTED'])
+    } finally {
+      await carol[Symbol.asyncDispose]()
+    }
+    const offline = await failed(['send', 'carol', 'hi'])
+    expect([offline.code, offline.error.code]).toEqual([8, 'PEER_OFFLINE'])
+    await alice.parley(['peer', 'rm', 'carol'])
+  })
+
   it('with no daemon ends with 3', async () => {
     using empty = makeTempHome()
     const { host, err } = fakeHost({ args: ['--home', empty.path, 'send', 'bob', 'hi', '--json'] })
