@@ -1,14 +1,14 @@
 // Many daemons in one process, each with its own home, store, libp2p node and socket: for tests that need hundreds of peers.
 //
-//   node daemon-host.ts FOLDER COUNT
+//   node daemon-host.ts FOLDER COUNT [FIRST]
 //
-// Homes are FOLDER/0, FOLDER/1, …. Prints `ready INDEX` for each; TERM stops them all.
+// Homes are FOLDER/0, FOLDER/1, …; IDs peer-FIRST, peer-(FIRST + 1), … from 0 on unless said. Prints `ready INDEX` for each; TERM stops them all.
 import { EventEmitter } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadSettings, runDaemon } from '../../daemon/dist/offline.js'
 
-const [folder = '', count = '0'] = process.argv.slice(2)
+const [folder = '', count = '0', first = '0'] = process.argv.slice(2)
 
 type Host = Parameters<typeof runDaemon>[0]['host']
 
@@ -27,7 +27,7 @@ async function run(index: number): Promise<number> {
   const home = join(folder, String(index))
   mkdirSync(home, { recursive: true, mode: 0o700 })
   const flags = {
-    'node.id': `peer-${index}`,
+    'node.id': `peer-${Number(first) + index}`,
     'node.profile': 'test',
     'network.listen': ['/ip4/127.0.0.1/tcp/0'],
     'log.level': 'error'
