@@ -35,9 +35,17 @@ export class Dialler {
   readonly #limits: DialLimits
   readonly #backOff: BackOff
   readonly #stopping = new AbortController()
+  #round = new AbortController()
   #handshakesAtMs: number[] = []
   #startedAtMs = Number.NEGATIVE_INFINITY
-  #due: { readonly timer: Timer; readonly atWallMs: number; readonly rekeyGeneration: number | undefined } | undefined
+  #due:
+    | {
+        readonly timer: Timer
+        readonly atMs: number
+        readonly atWallMs: number
+        readonly rekeyGeneration: number | undefined
+      }
+    | undefined
   #isBusy = false
   #isHopeless = false
 
@@ -56,6 +64,12 @@ export class Dialler {
   /** Wall time of the next round, when one is planned. */
   get nextDialAt(): number | undefined {
     return this.#due?.atWallMs
+  }
+
+  /** A round is under way, or begins so soon that its outcome is worth waiting for. */
+  get isAtIt(): boolean {
+    if (this.#isBusy) return true
+    return this.#due !== undefined && this.#due.atMs - this.#owner.clock.monotonicMs() <= this.#limits.dialIntervalMs
   }
 
   /** The generation that the planned round is to make, when it is planned for rekeying. */
@@ -80,6 +94,8 @@ export class Dialler {
     this.#cancelDue()
     this.#startedAtMs = clock.monotonicMs()
     this.#isBusy = true
+    this.#round = new AbortController()
+    const signal = AbortSignal.any([this.#stopping.signal, this.#round.signal])
     const round = dialRound({
       transport: this.#transport,
       clock,
@@ -88,11 +104,11 @@ export class Dialler {
       protocol: SESSION_PROTOCOL,
       dialTimeoutMs: this.#limits.dialTimeoutMs,
       staggerMs: this.#limits.dialIntervalMs,
-      signal: this.#stopping.signal
+      signal
     }).then(stream => {
-      if (!this.#stopping.signal.aborted) return stream
-      stream.reset('stopping')
-      throw this.#stopping.signal.reason
+      if (!signal.aborted) return stream
+      stream.reset('not wanted any more')
+      throw signal.reason
     })
     this.#owner.pipe<ByteStream>(
       round,
@@ -149,6 +165,11 @@ export class Dialler {
     this.#cancelDue()
   }
 
+  /** Gives up the round under way, which then fails with `STOPPED`. */
+  abandonRound(): void {
+    this.#round.abort(new DaemonError('STOPPED', 'the addresses have changed'))
+  }
+
   /** Ends the round under way and starts no more. */
   stop(): void {
     this.#cancelDue()
@@ -158,7 +179,8 @@ export class Dialler {
   #plan(delayMs: number, rekeyGeneration: number | undefined): void {
     if (this.#stopping.signal.aborted) return
     const timer = this.#owner.after(delayMs, { type: 'dial-due' })
-    this.#due = { timer, atWallMs: this.#owner.clock.wallMs() + Math.round(delayMs), rekeyGeneration }
+    const atMs = this.#owner.clock.monotonicMs() + delayMs
+    this.#due = { timer, atMs, atWallMs: this.#owner.clock.wallMs() + Math.round(delayMs), rekeyGeneration }
   }
 
   #cancelDue(): void {

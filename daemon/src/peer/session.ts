@@ -471,6 +471,10 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #dialFailed(error: unknown): void {
     this.#dialler.roundOver()
+    if (error instanceof DaemonError && error.code === 'STOPPED') {
+      if (this.#current === undefined) this.#dialOrPlan()
+      return
+    }
     const code = error instanceof DaemonError && isDialCode(error.code) ? error.code : 'DIAL_FAILED'
     const detail = error instanceof Error ? error.message : 'the dial failed'
     this.#deps.reports.counted(code)
@@ -493,7 +497,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #contactChanged(contact: Contact): void {
     const before = this.#contact
     this.#contact = contact
-    if (String(before.addresses) !== String(contact.addresses)) this.#redial()
+    if (String(before.addresses) === String(contact.addresses)) return
+    this.#dialler.abandonRound()
+    this.#redial()
   }
 
   // Sending
@@ -502,7 +508,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     if (this.#isClosing) job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping'))
     else if (!this.#sending.accept(job)) return
     else if (this.#current !== undefined) this.#flushSoon()
-    else if (this.#handshaking.size === 0 && !this.#dialler.isBusy && !this.#dialOrPlan()) this.#failQueue()
+    else if (this.#handshaking.size === 0 && !this.#dialler.isAtIt && !this.#dialOrPlan()) this.#failQueue()
     else this.#sending.waitForSession()
   }
 
