@@ -1,8 +1,11 @@
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makeTempHome, type TempHome } from '../../test/support/temp-home.ts'
 import { introduce, type LocalDaemon, startLocalDaemon } from './cli/local-daemon.ts'
+
+// Real daemons on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let home: TempHome
 beforeEach(() => {

@@ -5,6 +5,8 @@ import { parseDuration } from './text.ts'
 
 const TIMEOUT_MS = 30_000
 const LOOK_INTERVAL_MS = 25
+/** How long an ended process may wait for its parent to notice; some parents never do. */
+const ZOMBIE_LOOK_COUNT_MAX = 80
 
 export function registerDown(program: Command, cli: CommandContext): void {
   const command = program
@@ -32,18 +34,22 @@ async function stop(cli: CommandContext, options: object, signal: AbortSignal): 
   const { pid, socket } = await parley.status({ signal })
   await parley.shutdown({ signal })
   await parley.close({ drain: false })
-  while (isAlive(cli.host, pid) || existsSync(socket)) await pause(LOOK_INTERVAL_MS, signal)
+  let zombieLookCount = 0
+  while (isThere(cli.host, pid) || existsSync(socket)) {
+    if (isZombie(pid) && ++zombieLookCount > ZOMBIE_LOOK_COUNT_MAX) break
+    await pause(LOOK_INTERVAL_MS, signal)
+  }
   return pid
 }
 
-function isAlive(host: CliHost, pid: number): boolean {
+function isThere(host: CliHost, pid: number): boolean {
   try {
     host.kill(pid, 0)
+    return true
   } catch (error) {
     // Any answer but "no such process" is that of a process, which may be another user's.
     return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
-  return !isZombie(pid)
 }
 
 /** Whether the process has ended and waits for its parent to notice, as under a container's first process. */

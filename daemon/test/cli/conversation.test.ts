@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { Writable } from 'node:stream'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeTempHome } from '../../../test/support/temp-home.ts'
 import { until } from '../../../test/support/until.ts'
 import { runCli } from '../../src/cli/main.ts'
 import { type CliResult, fakeHost } from './fake-host.ts'
 import { introduce, type LocalDaemon, startLocalDaemon } from './local-daemon.ts'
+
+// Real daemons on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const homes = [makeTempHome(), makeTempHome()] as const
 let alice: LocalDaemon

@@ -1,8 +1,11 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makeTempHome, type TempHome } from '../../../test/support/temp-home.ts'
 import { fakeHost, parley, parleyd } from './fake-host.ts'
 import { startLocalDaemon } from './local-daemon.ts'
+
+// Real daemons on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let home: TempHome
 beforeEach(() => {
