@@ -55,6 +55,8 @@ class ModelReader {
   readonly #log: readonly Sent[]
   subscription: Subscription | undefined
   isWanting = true
+  /** Said no, and was not resumed since. */
+  isPaused = false
   creditMessages = 0
   creditBytes = 0
   next = 1
@@ -78,11 +80,11 @@ class ModelReader {
   }
 
   readonly take = (run: MessageRun): boolean => {
-    expect(this.isWanting).toBe(true)
+    expect(this.isPaused).toBe(false)
     for (const [n, body] of run.bodies.entries()) {
       const index = run.first + n
       expect(index).toBe(this.following(this.next))
-      expect(body.length).toBe((this.#log[index - 1] as Sent).size)
+      expect(body.length).toBe(this.#sizeOf(index))
       expect(run.redelivered).toBe(this.name !== null && index <= this.highest)
       this.creditMessages--
       this.creditBytes -= body.length
@@ -94,10 +96,26 @@ class ModelReader {
     expect(this.creditBytes).toBeGreaterThanOrEqual(0)
     if (this.name !== null) {
       expect(this.unacked.length).toBeLessThanOrEqual(UNACKED_COUNT_MAX)
-      const unackedBytes = this.unacked.reduce((sum, index) => sum + (this.#log[index - 1] as Sent).size, 0)
+      const unackedBytes = this.unacked.reduce((sum, index) => sum + this.#sizeOf(index), 0)
       if (this.unacked.length > 1) expect(unackedBytes).toBeLessThanOrEqual(UNACKED_BYTES_MAX)
     }
+    this.isPaused = !this.isWanting
     return this.isWanting
+  }
+
+  /** Whether nothing keeps the next message from being given. */
+  isOverdue(): boolean {
+    const index = this.following(this.next)
+    if (this.subscription === undefined || this.isPaused || index === Number.POSITIVE_INFINITY) return false
+    const size = this.#sizeOf(index)
+    if (this.creditMessages < 1 || this.creditBytes < size) return false
+    if (this.name === null || this.unacked.length === 0) return true
+    const unackedBytes = this.unacked.reduce((sum, unacked) => sum + this.#sizeOf(unacked), 0)
+    return this.unacked.length < UNACKED_COUNT_MAX && unackedBytes + size <= UNACKED_BYTES_MAX
+  }
+
+  #sizeOf(index: number): number {
+    return (this.#log[index - 1] as Sent).size
   }
 }
 
@@ -155,6 +173,7 @@ class World {
         break
     }
     this.#checkCredit()
+    for (const model of this.readers) expect(model.isOverdue()).toBe(false)
   }
 
   send(at: number, sizes: readonly number[]): number {
@@ -176,6 +195,7 @@ class World {
   subscribe(model: ModelReader, messages: number, bytes: number): void {
     if (model.subscription !== undefined) return
     model.isWanting = true
+    model.isPaused = false
     model.creditMessages = messages
     model.creditBytes = bytes
     model.unacked = []
@@ -205,6 +225,7 @@ class World {
 
   resume(model: ModelReader): void {
     model.isWanting = true
+    model.isPaused = false
     model.subscription?.resume()
   }
 

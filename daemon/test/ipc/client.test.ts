@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/actor/clock.ts'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
-import { encodeMessage } from '../../src/ipc/codec.ts'
+import { decodeMessage, encodeMessage } from '../../src/ipc/codec.ts'
 import { HELLO_TIMEOUT_MS, SUBSCRIPTION_COUNT_MAX } from '../../src/ipc/limits.ts'
 import { memorySide, unixSide } from './app-ends.ts'
 import { HELLO, LIMITS, MiB, makeRig, type Rig, type RpcClient, webSocketClient } from './rig.ts'
@@ -85,7 +85,11 @@ describe.each([
     lane.deliver('one')
     lane.deliver('two')
     const client = await connect()
-    await subscribe(client, { from: 'start' })
+    const params = { consumer: 'app', credit: LOTS, from: 'start' }
+    client.end?.send(encodeMessage('cbor', { jsonrpc: '2.0', id: 'a', method: 'messages.subscribe', params }))
+    // On the wire the answer comes before the first run.
+    const answer = decodeMessage('cbor', (await client.end?.next()) as Uint8Array)
+    expect(answer).toEqual({ jsonrpc: '2.0', id: 'a', result: { subscription: 's1', next: 1 } })
     expect(texts((await client.notified()).params)).toEqual(['one'])
     expect(texts((await client.notified()).params)).toEqual(['two'])
   })
@@ -133,7 +137,7 @@ describe.each([
 
   it('that does not read is pushed no more than its buffer, stops nobody else, and is given the rest when it reads again', async () => {
     const slow = await connect()
-    await subscribe(slow, { consumer: null })
+    await subscribe(slow, { consumer: 'slow' })
     const fast = await connect()
     await subscribe(fast, { consumer: null })
     slow.end?.pause()
@@ -143,6 +147,8 @@ describe.each([
       lane.deliver(`${n}${body}`)
       expect(texts((await fast.notified()).params)[0]?.startsWith(`${n}x`)).toBe(true)
     }
+    // The last one waits in the inbox, not in the socket.
+    expect(await codeOf(fast.call('messages.ack', { consumer: 'slow', index: 12 }))).toBe('INVALID_PARAMS')
     slow.end?.resume()
     for (let n = 0; n < 12; n++) expect(texts((await slow.notified()).params)[0]?.startsWith(`${n}x`)).toBe(true)
   })
