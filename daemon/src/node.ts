@@ -307,11 +307,13 @@ class Node implements ParleyNode {
 
   async #updateCard(): Promise<void> {
     const { config, transport, interfaces } = this.#deps
+    const { ownCard, actor } = this.#running()
     const own = interfaces()
     this.#interfaces = JSON.stringify(own)
-    await this.#running().ownCard.update(
-      cardAddresses({ announce: config.network.announce, listen: transport.listenAddresses(), interfaces: own })
-    )
+    const before = ownCard.current
+    const { announce } = config.network
+    const card = await ownCard.update(cardAddresses({ announce, listen: transport.listenAddresses(), interfaces: own }))
+    if (card.serial !== before?.serial) actor.tell({ type: 'own-card' }, 'control')
   }
 
   /** Follows the host's addresses: the card is to be true, and what failed on another network is to be tried again. */

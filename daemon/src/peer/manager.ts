@@ -40,6 +40,7 @@ export type ManagerMessage =
   | { readonly type: 'dial-all' }
   | { readonly type: 'tick' }
   | { readonly type: 'addresses-changed' }
+  | { readonly type: 'own-card' }
   | { readonly type: 'say-bye' }
 
 interface Peer {
@@ -104,6 +105,9 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
         break
       case 'addresses-changed':
         this.#tellAll({ type: 'awake' })
+        break
+      case 'own-card':
+        this.#tellAll({ type: 'own-card' })
         break
       case 'say-bye':
         this.#tellAll({ type: 'say-bye' })

@@ -6,7 +6,6 @@ import { DaemonError } from '../errors.ts'
 import type { Log } from '../observe/log-port.ts'
 import type { RandomBytes } from '../random.ts'
 import type { ByteStream, StreamEnd, Transport } from '../transport/port.ts'
-import { arbitrate } from './arbitration.ts'
 import type { Contact } from './contact.ts'
 import { type DialLimits, Dialler } from './dialler.ts'
 import type { Envelope } from './envelope.ts'
@@ -14,6 +13,7 @@ import { type EndCode, PeerFault } from './fault.ts'
 import { IncomingLanes } from './incoming.ts'
 import { Link, type LinkLimits, type LinkListener } from './link.ts'
 import { OpenLink } from './open-link.ts'
+import { OpenLinks } from './open-links.ts'
 import { OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
 import type { Self } from './self.ts'
 import { Sending, type SendingLimits } from './sending.ts'
@@ -71,10 +71,26 @@ export type SessionMessage =
   | { readonly type: 'send-due' }
   | { readonly type: 'offline-due' }
   | { readonly type: 'contact'; readonly contact: Contact }
+  /** This daemon's card has changed. */
+  | { readonly type: 'own-card' }
   /** The host woke up or its addresses changed: what was learned by failing is void. */
   | { readonly type: 'awake' }
   /** Ends the sessions in good order; `stop` follows. */
   | { readonly type: 'say-bye' }
+
+interface LastEnd {
+  readonly code: EndCode
+  readonly detail: string
+  readonly at: number
+}
+
+/** What was told upwards last. */
+interface Told {
+  readonly state: SessionState
+  readonly current: OpenLink | undefined
+  readonly nextDialAt: number | undefined
+  readonly lastEnd: LastEnd | undefined
+}
 
 /**
  * The actor of one contact: dials it, answers it, keeps one session with it, and moves messages both ways.
@@ -89,16 +105,13 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   readonly #sending: Sending
   /** Streams whose handshake is under way, with their deadlines. */
   readonly #handshaking = new Map<Link, Timer>()
-  /** Links whose session is up, the oldest first. */
-  readonly #open: OpenLink[] = []
+  readonly #links: OpenLinks
   #contact: Contact
-  /** Where messages go out. */
-  #current: OpenLink | undefined
   #isClosing = false
   #isFlushDue = false
-  #lastEnd: { readonly code: EndCode; readonly detail: string; readonly at: number } | undefined
-  #reported: SessionState = 'offline'
+  #lastEnd: LastEnd | undefined
   #since: number
+  #told: Told = { state: 'offline', current: undefined, nextDialAt: undefined, lastEnd: undefined }
 
   constructor(actor: Actor<SessionMessage>, contact: Contact, deps: SessionDeps) {
     this.#actor = actor
@@ -106,6 +119,12 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#deps = deps
     this.#since = actor.clock.wallMs()
     this.#sending = new Sending(actor, deps.limits)
+    this.#links = new OpenLinks({
+      ...deps.limits,
+      decides: Buffer.compare(deps.self.publicKeyBytes, contact.card.publicKeyBytes) < 0,
+      drainAfter: (delayMs, open) => actor.after(delayMs, { type: 'drain-due', open }),
+      counted: name => deps.reports.counted(name)
+    })
     this.#dialler = new Dialler(actor, deps.transport, deps.limits, deps.randomBytes)
     this.#dialOrPlan()
     this.#report()
@@ -158,6 +177,10 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       case 'contact':
         this.#contactChanged(message.contact)
         break
+      case 'own-card':
+        this.#links.current?.queue({ card: { card: this.#deps.self.cardBytes() } })
+        this.#flushSoon()
+        break
       case 'awake':
         this.#redial()
         break
@@ -172,7 +195,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#dialler.stop()
     const code = this.#isClosing ? 'STOPPING' : 'FAILED'
     const detail = exit.type === 'normal' ? exit.reason : 'the session failed'
-    for (const open of [...this.#open]) open.link.close(code, detail)
+    this.#links.close(code, detail)
     for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
     this.#sending.failAll('PEER_OFFLINE', 'the session has stopped')
   }
@@ -180,12 +203,12 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   // Streams
 
   #inbound(stream: ByteStream): void {
-    if (this.#current === undefined) this.#dialler.forget()
+    if (this.#links.current === undefined) this.#dialler.forget()
     const { handshakesAtOncePerContact } = this.#deps.limits
     if (this.#isClosing || this.#handshaking.size >= handshakesAtOncePerContact || !this.#dialler.mayHandshake()) {
       this.#deps.reports.counted('HANDSHAKE_LIMIT')
       stream.reset('too many handshakes')
-      if (this.#current === undefined) this.#dialler.dialLater()
+      if (this.#links.current === undefined) this.#dialler.dialLater()
     } else this.#begin(stream, undefined)
   }
 
@@ -236,11 +259,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#deps.reports.counted('opened')
     this.#dialler.succeeded()
     this.#sending.stopWaiting()
-    const olds = this.#open.filter(open => open.endCode === undefined)
-    this.#open.push(fresh)
-    for (const old of olds) this.#arbitrate(old, fresh)
-    if (this.#current === undefined && !fresh.isSendEnded) this.#current = fresh
-    this.#activateReceiving()
+    this.#links.add(fresh)
     this.#schedulePulse(fresh)
     if (link.hello.heldCardSerial < this.#deps.self.cardSerial())
       fresh.queue({ card: { card: this.#deps.self.cardBytes() } })
@@ -249,7 +268,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   }
 
   received(link: Link, envelope: Envelope): void {
-    const open = this.#open.find(candidate => candidate.link === link)
+    const open = this.#links.find(link)
     if (open === undefined) return
     if (open.isReceiveEnded) throw new PeerFault('PROTOCOL_VIOLATION', 'an envelope after the last one')
     if ('run' in envelope) open.incoming.receive(envelope.run)
@@ -259,24 +278,25 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     } else if ('laneOpen' in envelope) open.incoming.open(envelope.laneOpen)
     else if ('ping' in envelope) this.#pinged(open, envelope.ping.nonce, envelope.ping.reply, envelope.ping.rekey)
     else if ('card' in envelope) this.#deps.reports.cardReceived(envelope.card.card)
-    else if ('end' in envelope) this.#receiveEnded(open)
-    else if ('bye' in envelope) this.#byeReceived(open, envelope.bye.code)
+    else if ('end' in envelope) this.#links.receiveEnded(open)
+    else if ('bye' in envelope) this.#links.byeReceived(open, envelope.bye.code)
     else throw new PeerFault('PROTOCOL_VIOLATION', 'a second hello')
     this.#noteSkew(open)
+    this.#flushSoon()
   }
 
   peerEnded(link: Link): void {
-    const open = this.#open.find(candidate => candidate.link === link)
+    const open = this.#links.find(link)
     if (open === undefined || open.isReceiveEnded) return
     if (open.endCode === undefined) link.close('PEER_CLOSED', 'the peer ended the stream')
-    else this.#receiveEnded(open)
+    else this.#links.receiveEnded(open)
   }
 
   over(link: Link, code: EndCode, detail: string): void {
     this.#handshaking.get(link)?.cancel()
     const wasHandshaking = this.#handshaking.delete(link)
-    const open = this.#open.find(candidate => candidate.link === link)
-    if (open !== undefined) this.#forget(open)
+    const open = this.#links.find(link)
+    if (open !== undefined) this.#links.remove(open)
     const endCode = open?.endCode ?? code
     this.#deps.reports.counted(endCode)
     this.#deps.log.info(
@@ -288,10 +308,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
         this.#lastEnd = { code: endCode, detail, at: this.#actor.clock.wallMs() }
     }
     if (endCode === 'VERSION_MISMATCH') this.#dialler.setHopeless()
-    this.#activateReceiving()
     this.#flushSoon()
-    if (this.#current === undefined) this.#wentOffline(wasHandshaking && link.openedByUs)
-    if (this.#isClosing && this.#open.length === 0) this.#deps.reports.closed()
+    if (this.#links.current === undefined) this.#wentOffline(wasHandshaking && link.openedByUs)
+    if (this.#isClosing && this.#links.count === 0) this.#deps.reports.closed()
   }
 
   // Open links
@@ -317,83 +336,6 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       this.#actor.clock.monotonicMs()
     )
     return open
-  }
-
-  #arbitrate(old: OpenLink, fresh: OpenLink): void {
-    const decides = Buffer.compare(this.#deps.self.publicKeyBytes, this.#contact.card.publicKeyBytes) < 0
-    const verdict = arbitrate(old, fresh, decides, this.#deps.limits.glareWindowMs)
-    this.#deps.log.debug({ contact: this.#contact.contact, verdict }, 'two sessions are up')
-    switch (verdict) {
-      case 'peer-restarted':
-        old.link.close('PEER_RESTARTED', 'the peer is a new process')
-        break
-      case 'replaced':
-        old.link.close('REPLACED', 'the same side opened another session')
-        break
-      case 'rekeyed':
-        this.#deps.reports.counted('rekeys')
-        this.#retire(old, fresh, 'REKEYED')
-        break
-      case 'keep-new':
-        this.#deps.reports.counted('glares')
-        this.#retire(old, fresh, 'GLARE')
-        break
-      case 'keep-old':
-        this.#deps.reports.counted('glares')
-        this.#retire(fresh, old, 'GLARE')
-        break
-      case 'wait':
-        break
-    }
-  }
-
-  /** Ends `loser` for `winner`: nothing is sent on it after its last envelope, and it is read to its end. */
-  #retire(loser: OpenLink, winner: OpenLink, code: 'GLARE' | 'REKEYED'): void {
-    loser.endCode = code
-    loser.queueEnd(code === 'GLARE' ? { bye: { code, text: 'one session is enough' } } : { end: {} })
-    loser.drainTimer ??= this.#actor.after(this.#deps.limits.rekeyDrainMs, { type: 'drain-due', open: loser })
-    if (this.#current === loser || this.#current === undefined) this.#current = winner
-    if (loser.isReceiveEnded) this.#flushSoon()
-  }
-
-  #receiveEnded(open: OpenLink): void {
-    open.isReceiveEnded = true
-    // The peer may begin to rekey before its new session has come up here: then that has this long.
-    open.drainTimer ??= this.#actor.after(this.#deps.limits.rekeyDrainMs, { type: 'drain-due', open })
-    this.#activateReceiving()
-    this.#flushSoon()
-  }
-
-  #byeReceived(open: OpenLink, code: string): void {
-    if (open.endCode !== undefined) {
-      this.#receiveEnded(open)
-      return
-    }
-    open.isReceiveEnded = true
-    const other = this.#open.find(candidate => candidate !== open && candidate.endCode === undefined)
-    if (code === 'GLARE' && other !== undefined) {
-      this.#deps.reports.counted('glares')
-      this.#retire(open, other, 'GLARE')
-      this.#activateReceiving()
-      return
-    }
-    open.link.close('PEER_CLOSED', `the peer said bye: ${/^[A-Z_]{1,40}$/.test(code) ? code : 'no code'}`)
-  }
-
-  /** A lane receives only while no older session of this contact may still deliver: that keeps the order. */
-  #activateReceiving(): void {
-    for (const open of this.#open) {
-      open.incoming.activate()
-      if (!open.isReceiveEnded) return
-    }
-  }
-
-  #forget(open: OpenLink): void {
-    open.drainTimer?.cancel()
-    open.pulse?.cancel()
-    open.incoming.close()
-    this.#open.splice(this.#open.indexOf(open), 1)
-    if (this.#current === open) this.#current = this.#open.findLast(candidate => candidate.endCode === undefined)
   }
 
   #pinged(open: OpenLink, nonce: Uint8Array, isReply: boolean, wantsRekey: boolean): void {
@@ -435,7 +377,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   // Rekeying
 
   #wantRekey(open: OpenLink): void {
-    if (open.endCode !== undefined || open !== this.#current) return
+    if (open.endCode !== undefined || open !== this.#links.current) return
     if (open.openedByUs) this.#rekey(open)
     else if (!open.hasAskedForRekey) {
       open.hasAskedForRekey = true
@@ -451,7 +393,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #dialDue(): void {
     const generation = this.#dialler.takeDue()
-    const current = this.#current
+    const current = this.#links.current
     if (current === undefined) this.#dialOrPlan()
     else if (generation === current.generation + 1) this.#dialler.dialNow(this.#contact, generation)
   }
@@ -464,7 +406,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   /** Dials anew, as if nothing had failed so far. */
   #redial(): void {
-    if (this.#current !== undefined) return
+    if (this.#links.current !== undefined) return
     this.#dialler.forget()
     this.#dialOrPlan()
   }
@@ -472,14 +414,14 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #dialFailed(error: unknown): void {
     this.#dialler.roundOver()
     if (error instanceof DaemonError && error.code === 'STOPPED') {
-      if (this.#current === undefined) this.#dialOrPlan()
+      if (this.#links.current === undefined) this.#dialOrPlan()
       return
     }
     const code = error instanceof DaemonError && isDialCode(error.code) ? error.code : 'DIAL_FAILED'
     const detail = error instanceof Error ? error.message : 'the dial failed'
     this.#deps.reports.counted(code)
     this.#deps.log.debug({ contact: this.#contact.contact, code, detail }, 'dial failed')
-    if (this.#current !== undefined) return
+    if (this.#links.current !== undefined) return
     this.#lastEnd = { code, detail, at: this.#actor.clock.wallMs() }
     this.#wentOffline(true)
   }
@@ -507,14 +449,14 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #send(job: SendJob): void {
     if (this.#isClosing) job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping'))
     else if (!this.#sending.accept(job)) return
-    else if (this.#current !== undefined) this.#flushSoon()
+    else if (this.#links.current !== undefined) this.#flushSoon()
     else if (this.#handshaking.size === 0 && !this.#dialler.isAtIt && !this.#dialOrPlan()) this.#failQueue()
     else this.#sending.waitForSession()
   }
 
   /** Tells everything that waits that the peer cannot be reached, and why. */
   #failQueue(): void {
-    if (this.#current !== undefined) return
+    if (this.#links.current !== undefined) return
     const { name } = this.#contact
     const end = this.#lastEnd
     if (end?.code === 'NOT_ACCEPTED') this.#sending.failAll(end.code, `${name} has probably not added your card`)
@@ -537,9 +479,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #flush(): void {
     const { frameBytesMax, rekeyAfterWraps, sessionWrapsMax } = this.#deps.limits
-    for (const open of [...this.#open]) {
+    for (const open of this.#links.all()) {
       if (open.link.isOver) continue
-      const queue = open === this.#current ? this.#sending.queue : undefined
+      const queue = open === this.#links.current ? this.#sending.queue : undefined
       if (queue !== undefined) this.#openLanes(open, queue)
       for (const job of open.flush(queue, frameBytesMax)) job.done()
       // Once everything is written, our direction ends; when the peer's has too, the stream is over.
@@ -566,12 +508,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#isClosing = true
     this.#dialler.stop()
     for (const link of [...this.#handshaking.keys()]) link.close('STOPPING', 'the daemon is stopping')
-    for (const open of this.#open) {
-      open.queueEnd({ bye: { code: 'STOPPING', text: 'the daemon is stopping' } })
-      open.endCode ??= 'STOPPING'
-    }
+    this.#links.sayBye('STOPPING', 'the daemon is stopping')
     this.#sending.failAll('SHUTTING_DOWN', 'the daemon is stopping')
-    if (this.#open.length === 0) this.#deps.reports.closed()
+    if (this.#links.count === 0) this.#deps.reports.closed()
     this.#flushSoon()
   }
 
@@ -585,17 +524,27 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #deriveState(): SessionState {
     if (this.#isClosing) return 'closing'
-    if (this.#current !== undefined) return this.#open.length > 1 || this.#dialler.isBusy ? 'rekeying' : 'established'
+    if (this.#links.current !== undefined)
+      return this.#links.count > 1 || this.#dialler.isBusy ? 'rekeying' : 'established'
     if (this.#handshaking.size > 0) return 'negotiating'
     return this.#dialler.isBusy ? 'dialling' : 'offline'
   }
 
+  /** Tells what has changed, and nothing when nothing has: it is asked after each message. */
   #report(): void {
     const state = this.#deriveState()
-    const nextDialAt = this.#dialler.nextDialAt
-    if (state !== this.#reported) this.#since = this.#actor.clock.wallMs()
-    this.#reported = state
-    const current = this.#current
+    const current = this.#links.current
+    const nextDialAt = current === undefined ? this.#dialler.nextDialAt : undefined
+    const told = this.#told
+    if (
+      state === told.state &&
+      current === told.current &&
+      this.#lastEnd === told.lastEnd &&
+      nextDialAt === told.nextDialAt
+    )
+      return
+    if (state !== told.state) this.#since = this.#actor.clock.wallMs()
+    this.#told = { state, current, nextDialAt, lastEnd: this.#lastEnd }
     this.#deps.reports.changed({
       state,
       since: this.#since,
@@ -607,7 +556,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
             generation: current.generation
           }),
       ...(this.#lastEnd === undefined ? {} : { lastEnd: this.#lastEnd }),
-      ...(nextDialAt === undefined || current !== undefined ? {} : { nextDialAt })
+      ...(nextDialAt === undefined ? {} : { nextDialAt })
     })
   }
 }
