@@ -14,10 +14,6 @@ export class Room {
   #heldCount = 0
   #heldBytes = 0
 
-  get heldCount(): number {
-    return this.#heldCount
-  }
-
   get isEmpty(): boolean {
     return this.#heldCount === 0 && this.#waiting.size === 0
   }

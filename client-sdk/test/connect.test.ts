@@ -166,6 +166,13 @@ describe('a lost daemon', () => {
   })
 })
 
+/** A notification that would be ignored, but that a key of it comes twice. */
+function withDoubleKey(): Uint8Array {
+  const bytes = encode({ jsonrpc: '2.0', method: 'weather.changed', params: { k1: 1, k2: 2 } })
+  bytes[Buffer.from(bytes).indexOf('k2') + 1] = '1'.charCodeAt(0)
+  return bytes
+}
+
 describe('a connection', () => {
   it('lets calls over the limits of the daemon wait their turn', async () => {
     const { daemon, parley, clock, away, back } = await connected()
@@ -185,10 +192,22 @@ describe('a connection', () => {
     expect(daemon.callsOf('identity.card')).toHaveLength(5)
   })
 
+  it('keeps to the limit of unanswered bytes too', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    await away()
+    daemon.limits = { ...LIMITS, callBytesMax: 100_000 }
+    await back()
+    daemon.answers['peers.add'] = () => Promise.withResolvers<never>().promise
+    for (let n = 0; n < 3; n++) parley.peers.add('x'.repeat(60_000)).catch(() => undefined) // they end with the client
+    await clock.settle()
+    expect(daemon.callsOf('peers.add')).toHaveLength(1)
+    expect(await codeOf(parley.peers.add('x'.repeat(100_000)))).toBe('TOO_LARGE')
+  })
+
   it.each([
     ['no CBOR', Uint8Array.of(0xff)],
     ['no object', encode([1])],
-    ['a double key', Uint8Array.of(0xa2, 0x61, 0x61, 0x01, 0x61, 0x61, 0x02)],
+    ['a double key', withDoubleKey()],
     ['another version', encode({ jsonrpc: '1.0', id: 1, result: {} })],
     ['an answer to no call', encode({ jsonrpc: '2.0', id: 99, result: {} })],
     ['a call that could not be read', encode({ jsonrpc: '2.0', id: null, error: { code: -32700, message: 'no' } })],

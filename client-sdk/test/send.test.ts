@@ -80,6 +80,15 @@ describe('send', () => {
     ).toEqual(['0', '1', '2', '3', '4', '5'])
   })
 
+  it('has several calls of a lane in flight without waiting for answers', async () => {
+    const { daemon, parley, clock } = await connected()
+    daemon.answers['messages.send'] = () => Promise.withResolvers<never>().promise
+    const body = new Uint8Array(1024 * 1024)
+    for (let n = 0; n < 5; n++) parley.send('bob', body).catch(() => undefined) // they end with the client
+    await clock.settle()
+    expect(daemon.callsOf('messages.send')).toHaveLength(4)
+  })
+
   it('has at most 64 calls in flight, fewer where the daemon allows fewer', async () => {
     const { daemon, parley, clock, back, away } = await connected()
     const gate = Promise.withResolvers<void>()
@@ -216,10 +225,10 @@ describe('send while the daemon is away', () => {
     const late = failureOf(parley.send('carol', 'late', { timeoutMs: 5_000 }))
     await clock.settle()
     expect(daemon.callsOf('messages.send')).toEqual([])
+    stop.abort()
+    expect(await given).toBe(stop.signal.reason)
     await away()
     await Promise.all(cards)
-    stop.abort()
-    await given
     await clock.advance(5_000)
     expect(await late).toMatchObject({ code: 'DAEMON_UNREACHABLE', data: { accepted: 'no' } })
     await back()
@@ -228,6 +237,23 @@ describe('send while the daemon is away', () => {
     expect(texts(call?.bodies ?? [])).toEqual(['1', '2'])
     expect(call?.timeoutMs).toBeLessThan(timeoutMs - 5_000)
     expect(others).toEqual([])
+  })
+
+  it('ends by its time when it was only waiting behind other calls', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    await away()
+    daemon.limits = { ...LIMITS, callCountMax: 2 }
+    await back()
+    daemon.answers['identity.card'] = () => Promise.withResolvers<never>().promise
+    const cards = [1, 2].map(() => failureOf(parley.card()))
+    const send = failureOf(parley.send('bob', 'x', { timeoutMs: 3_000 }))
+    await clock.settle()
+    await away()
+    await Promise.all(cards)
+    await clock.advance(3_000)
+    expect(await send).toMatchObject({ code: 'DAEMON_UNREACHABLE', data: { accepted: 'no' } })
+    await back()
+    expect(daemon.callsOf('messages.send')).toEqual([])
   })
 
   it('ends by its time, and was not accepted', async () => {
