@@ -66,8 +66,13 @@ export class Distribution {
     this.#retryCredit()
   }
 
-  /** Appends a run that came by `lane` and gives it to every reader that waits for it. */
+  /**
+   * Appends a run that came by `lane` and gives it to every reader that waits for it.
+   *
+   * @throws {RangeError} for more than was granted, or a time that no message carries
+   */
   append(lane: Lane, firstSeq: number, sentAt: number, bodies: readonly Uint8Array[]): void {
+    if (!Number.isSafeInteger(sentAt)) throw new RangeError('sentAt is no safe integer')
     let bodyBytes = 0
     for (const body of bodies) bodyBytes += body.length
     const first = this.log.end

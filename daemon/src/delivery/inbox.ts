@@ -1,6 +1,7 @@
 import type { ErrorCode, EventBody, From, MessageRun } from '@parley/client-sdk/contract'
 import type { Clock, Timer } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
+import type { Metrics } from '../observe/metrics.ts'
 import { Consumer } from './consumer.ts'
 import { Distribution, type DistributionOptions } from './distribution.ts'
 import { type ContactFilter, filterKey } from './filter.ts'
@@ -115,6 +116,28 @@ export class Inbox implements Receiving {
     )
   }
 
+  /** Shows itself in `metrics`. */
+  register(metrics: Metrics): void {
+    metrics.gauge('inbox_bytes', 'What is kept for programs, in bytes.', () => this.stats().bytes)
+    metrics.gauge('inbox_messages', 'Messages kept for programs.', () => this.stats().messages)
+    metrics.gauge(
+      'inbox_promised_bytes',
+      'What peers may send before they must wait, in bytes.',
+      () => this.stats().promisedBytes
+    )
+    metrics.gauge(
+      'inbox_lanes_waiting',
+      'Lanes whose sender waits because there is no room.',
+      () => this.stats().lanesWaiting
+    )
+    metrics.gauge('consumers', 'Named consumers.', () => this.stats().consumers)
+    metrics.counter(
+      'inbox_evicted_messages',
+      'Messages that gave way before every consumer had them.',
+      () => this.stats().evicted
+    )
+  }
+
   /** The index that the next message gets. */
   get next(): number {
     return this.#core.log.end
@@ -198,7 +221,7 @@ export class Inbox implements Receiving {
     pull.reader.isPaused = false
     this.#core.pump(pull.reader)
     if (pull.runs.length === 0 && request.waitMs > 0 && !signal.aborted) await this.#wait(pull, request.waitMs, signal)
-    return this.#answer(pull, request)
+    return this.#answer(pull, request, signal)
   }
 
   /**
@@ -331,12 +354,14 @@ export class Inbox implements Receiving {
     pull.wake = undefined
   }
 
-  #answer(pull: Pull, request: FetchRequest): FetchResult {
+  #answer(pull: Pull, request: FetchRequest, signal: AbortSignal): FetchResult {
     const { reader } = pull
     if (pull.end !== undefined && pull.runs.length === 0) throw pull.end
     const runs = pull.runs.splice(0)
     const next = reader.next
     reader.isPaused = true
+    // Nobody has this answer, so the next fetch begins again.
+    if (signal.aborted) reader.consumer?.rewind()
     if (!reader.isOpen) return { runs, next }
     const key = filterKey(request.filter)
     const end = () => {

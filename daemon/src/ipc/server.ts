@@ -52,6 +52,7 @@ class Server implements IpcServer {
     this.#deps = deps
     this.#methodDeps = { ...deps, stopping: this.#stopping.signal }
     deps.metrics.gauge('apps', 'Programs connected to the local socket.', () => this.#clients.size)
+    deps.inbox.register(deps.metrics)
     this.#root = new Actor({ name: 'ipc', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
         throw new TypeError('ipc takes no mail')

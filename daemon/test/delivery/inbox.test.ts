@@ -102,6 +102,24 @@ describe('an inbox', () => {
   })
 })
 
+describe('channels without end', () => {
+  it('are forgotten when nothing of them is kept, and so are their cursors', () => {
+    const { inbox, openLane } = makeInbox()
+    subscribe(inbox)
+    for (let n = 1; n <= 5_000; n++) {
+      const lane = openLane('alice', `channel ${n}`)
+      lane.send([1])
+      inbox.ack('app', n)
+      lane.close()
+    }
+    const first = { contacts: null, channels: new Set(['channel 1']) }
+    const afterFirst = () => subscribe(inbox, { consumer: null, filter: first, from: { after: 1 } })
+    expect(afterFirst).toThrow(expect.objectContaining({ code: 'CURSOR_GONE' }))
+    expect(subscribe(inbox, { consumer: null, filter: first, from: { after: 5_000 } }).next).toBe(5_001)
+    expect(inbox.stats()).toMatchObject({ messages: 0, bytes: 0 })
+  })
+})
+
 describe('a consumer', () => {
   it('is one subscription at a time; another is told who has it', () => {
     const { inbox } = makeInbox()
@@ -264,6 +282,13 @@ describe('lane credit', () => {
     expect(() => lane.deliver(1, 0, [new Uint8Array(1)])).toThrow(RangeError)
   })
 
+  it('does not help a sender whose clock no message can carry', () => {
+    const { inbox, openLane } = makeInbox()
+    const { reading } = subscribe(inbox)
+    expect(() => openLane().deliver(1, 2 ** 60, [new Uint8Array(1)])).toThrow(RangeError)
+    expect(reading.runs).toEqual([])
+  })
+
   it('comes back as the slowest live subscription takes messages', () => {
     const { inbox, openLane } = makeInbox({ consumerUnackedCountMax: 1_000 })
     subscribe(inbox, { consumer: 'fast' })
@@ -382,6 +407,25 @@ describe('a fetch', () => {
     const left = fetchRuns(inbox, { waitMs: 1_000 }, gone.signal)
     gone.abort()
     expect(await left).toEqual({ runs: [], next: 1 })
+  })
+
+  it('gives again what was taken for a caller who is gone', async () => {
+    const { inbox, openLane } = makeInbox()
+    const gone = new AbortController()
+    const lost = fetchRuns(inbox, { waitMs: 1_000 }, gone.signal)
+    openLane().send([1, 1])
+    gone.abort()
+    await lost
+    expect(indexesOf((await fetchRuns(inbox)).runs)).toEqual([1, 2])
+  })
+
+  it('lingers as a look for a bounded number of filters', async () => {
+    const { inbox } = makeInbox()
+    for (let n = 0; n < 300; n++) {
+      await fetchRuns(inbox, { consumer: null, filter: { contacts: null, channels: new Set([`c${n}`]) } })
+      await fetchRuns(inbox, { consumer: null, filter: { contacts: null, channels: new Set([`c${n}`]) } })
+    }
+    expect(inbox.stats().readers).toBe(256)
   })
 
   it('gives at least one message, whatever its bytes, and not many more than asked for', async () => {

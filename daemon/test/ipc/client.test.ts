@@ -372,6 +372,7 @@ describe('the pages', () => {
     const metrics = await get(rig, '/metrics')
     expect(metrics.contentType).toContain('text/plain')
     expect(text(metrics.body)).toContain('\nparley_apps 1\n')
+    expect(text(metrics.body)).toContain('\nparley_inbox_messages 0\n')
     client.end?.close()
     await rig[Symbol.asyncDispose]()
   })
