@@ -89,14 +89,8 @@ export class KeptPortsTransport implements Transport {
   async #startOn(listen: readonly string[], gate: Gate): Promise<Transport> {
     const transport = await this.#options.create(listen)
     for (const [protocol, onStream] of this.#handlers) await transport.handle(protocol, onStream)
-    try {
-      await transport.start(gate)
-      return transport
-    } catch (error) {
-      // What was bound before the taken address must be free again for the next try.
-      await transport.stop()
-      throw error
-    }
+    await transport.start(gate)
+    return transport
   }
 
   /** The addresses with port 0 in place of the taken one, or undefined where that port was asked for by name. */
