@@ -6,8 +6,6 @@ export interface IpcLimits extends Omit<Limits, 'channelBytesMax'> {
   readonly shutdownTimeoutMs: number
 }
 
-/** Bytes of a channel's name. */
-export const CHANNEL_BYTES_MAX = 256
 /** Subscriptions that one connection may have at a time: every message is offered to each of them. */
 export const SUBSCRIPTION_COUNT_MAX = 256
 /** How long an app may take to say hello. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CHANNEL_BYTES_MAX } from './limits.ts'
+import { CHANNEL_BYTES_MAX, isChannel } from '../peer/incoming.ts'
 
 /** Bytes of a name, an ID, or another short text. */
 const TEXT_BYTES_MAX = 256
@@ -18,7 +18,9 @@ function text(bytesMin: number, bytesMax: number): z.ZodType<string> {
 export const shortText: z.ZodType<string> = text(1, TEXT_BYTES_MAX)
 /** What names a contact: its name, ID or contact ID, or a prefix. */
 export const peer: z.ZodType<string> = text(1, TEXT_BYTES_MAX)
-export const channel: z.ZodType<string> = text(0, CHANNEL_BYTES_MAX)
+export const channel: z.ZodType<string> = z
+  .string()
+  .refine(isChannel, { error: `must be text of 1 to ${CHANNEL_BYTES_MAX} bytes without control characters` })
 export const cardText: z.ZodType<string> = text(1, 64 * 1024)
 
 /** An integer from `min` to `max`. */

@@ -39,7 +39,7 @@ describe.each([
     const { messageBytesMax, requestBytesMax, callCountMax, callBytesMax } = LIMITS
     expect(result).toEqual({
       ...{ id: 'me@host', version: '0.1.0', apiMajor: 1, apiMinor: 0, features: [], bootId: 'boot', inbox: 'inbox-1' },
-      limits: { messageBytesMax, requestBytesMax, callCountMax, callBytesMax, channelBytesMax: 256 },
+      limits: { messageBytesMax, requestBytesMax, callCountMax, callBytesMax, channelBytesMax: 64 },
       clientId: expect.stringMatching(/^[0-9a-f]{32}$/)
     })
     expect((await client.call('node.status')).result).toBeDefined()

@@ -147,9 +147,16 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     [
       'a channel that is too long',
       'messages.send',
-      { peer: 'bob', channel: 'é'.repeat(129), bodies: ['AA=='], durable: false },
+      { peer: 'bob', channel: 'é'.repeat(33), bodies: ['AA=='], durable: false },
       'channel'
     ],
+    [
+      'a channel of control characters',
+      'messages.send',
+      { peer: 'bob', channel: 'a\nb', bodies: ['AA=='], durable: false },
+      'channel'
+    ],
+    ['an empty channel', 'messages.fetch', { consumer: null, filter: { channels: [''] } }, 'filter.channels'],
     ['a place to begin that is none', 'messages.fetch', { consumer: null, from: 'end' }, 'from'],
     ['an index to begin at that is none', 'messages.fetch', { consumer: null, from: { after: -1 } }, 'from'],
     ['a filter of nobody', 'messages.fetch', { consumer: null, filter: { peers: [] } }, 'filter.peers'],

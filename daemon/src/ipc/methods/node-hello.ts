@@ -1,8 +1,8 @@
 import { API_MAJOR, API_MINOR, type Limits } from '@parley/client-sdk/contract'
 import { z } from 'zod'
 import { DaemonError } from '../../errors.ts'
+import { CHANNEL_BYTES_MAX } from '../../peer/incoming.ts'
 import { type Call, defineMethod, type Method } from '../call.ts'
-import { CHANNEL_BYTES_MAX } from '../limits.ts'
 import { integer, names, shortText } from '../params.ts'
 
 /** What a client may ask for beyond the methods of this API version. */
