@@ -26,6 +26,8 @@ const address = z
     'must be a TCP multiaddr such as /ip4/0.0.0.0/tcp/7390, /ip6/::/tcp/7390 or /dns4/example.org/tcp/7390'
   )
 
+const isReachable = (text: string): boolean => !/\/tcp\/0$|^\/ip4\/0\.0\.0\.0\/|^\/ip6\/[0:]+\//.test(text)
+
 const addresses = (list: z.ZodArray<typeof address>) =>
   list.max(ADDRESS_COUNT_MAX, `must have at most ${ADDRESS_COUNT_MAX} addresses`)
 
@@ -79,7 +81,9 @@ export const configSchema = z.strictObject({
         description:
           'TCP multiaddrs to listen on. Port 0 asks for a free port, which this home then keeps; so does the default where 7390 is taken.'
       }),
-      announce: addresses(z.array(address.refine(text => !text.endsWith('/tcp/0'), 'must have a port other than 0')))
+      announce: addresses(
+        z.array(address.refine(isReachable, 'must be an address that others can dial: no port 0, no wildcard'))
+      )
         .default([])
         .meta({
           description: 'Addresses on the card; empty: the listen addresses, with wildcards expanded to this host.'

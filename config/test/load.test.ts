@@ -140,6 +140,7 @@ describe('what is refused', () => {
       'network.listen',
       2
     ],
+    ['a wildcard on the card', '[network]\nannounce = ["/ip6/::/tcp/7390"]\n', 'network.announce', 2],
     ['port 0 on the card', '[network]\nannounce = ["/ip4/1.2.3.4/tcp/0"]\n', 'network.announce', 2],
     ['a socket that everyone may open', '[socket]\nmode = "0666"\n', 'socket.mode', 2],
     ['a relative socket path', '[socket]\npath = "parley.sock"\n', 'socket.path', 2],

@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { TimedOutError } from './command-errors.ts'
 import { addExamples, type CommandContext, type GlobalOptions, type Offline, optionsOf } from './context.ts'
 import { EXIT } from './exit-codes.ts'
+import { BrokenPipeError } from './output.ts'
 import { oneLine, parseDuration } from './text.ts'
 
 interface UpOptions extends GlobalOptions {
@@ -102,7 +103,10 @@ async function runHere(cli: CommandContext, options: UpOptions): Promise<number>
     logFile: options.logFile,
     onReady: async () => {
       await using parley = await cli.connect({ socket: loaded.socket })
-      await welcome(cli, parley, options, 'Ctrl-C stops it.')
+      await welcome(cli, parley, options, 'Ctrl-C stops it.').catch((error: unknown) => {
+        // Whoever reads no further, as `head -1` does, still wants the daemon.
+        if (!(error instanceof BrokenPipeError)) throw error
+      })
     }
   })
 }
