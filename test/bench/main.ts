@@ -5,12 +5,14 @@ import { parseArgs } from 'node:util'
 import { currentCommit, describeMachine, packageVersion } from '../support/machine.ts'
 import { openAppToApp } from './cases/app-to-app.ts'
 import { openSecureSession } from './cases/secure-session.ts'
+import { openSessions } from './cases/sessions.ts'
 import { measureSuite, type Suite, type SuiteResult } from './lib/bench.ts'
 import { suiteTable } from './lib/table.ts'
 
 const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   session: openSecureSession,
-  apps: openAppToApp
+  apps: openAppToApp,
+  sessions: openSessions
 }
 const PACKAGES = ['libp2p', '@chainsafe/libp2p-noise', '@libp2p/yamux', 'level', 'ws', 'cborg', 'wasm-themis']
 
