@@ -149,10 +149,8 @@ describe('the README', () => {
       const { stdout } = await from.parley(['card'])
       await to.parley(['peer', 'add', stdout.trim(), '--name', from === alice ? 'alice' : 'bob'])
     }
-    const [example] = blocksOf(sectionOf(readme, 'The SDK')).filter(({ language }) => language === 'ts')
-    writeFileSync(homes.file('example.ts'), example?.text ?? '')
-    mkdirSync(homes.file('node_modules/@parley'), { recursive: true })
-    symlinkSync(join(repositoryPath, 'client-sdk'), homes.file('node_modules/@parley/client-sdk'))
+    writeFileSync(homes.file('example.ts'), exampleOf('The SDK'))
+    lend(homes.path, '@parley/client-sdk', 'client-sdk')
 
     const echo = new StartedProcess(join(repositoryPath, 'client-sdk/examples/echo.ts'), [], {
       home: bob.home,
@@ -166,6 +164,34 @@ describe('the README', () => {
     const said = codesIn(sectionOf(readme, 'The SDK').split('prints')[1] ?? '').slice(0, 2)
     expect(commonForm(app.stdout)).toEqual(commonForm(said.join('\n')))
   })
+
+  test('has an example of a test network that passes', async () => {
+    using folder = makeTempHome()
+    writeFileSync(folder.file('link.test.ts'), exampleOf('Test networks'))
+    lend(folder.path, '@parley/client-sdk', 'client-sdk')
+    lend(folder.path, '@parley/daemon', 'daemon')
+    lend(folder.path, 'vitest', 'node_modules/vitest')
+    const vitest = new StartedProcess(folder.file('node_modules/vitest/vitest.mjs'), ['run', '--root', folder.path], {
+      home: folder.path
+    })
+    const exit = await within('the end of the example', 60_000, vitest.exited)
+    expect(exit, vitest.stdout + vitest.stderr).toEqual({ code: 0, signal: null })
+    expect(vitest.stdout).toMatch(/Tests.*1 passed/)
+  })
+
+  /** The program that a section shows. */
+  function exampleOf(heading: string): string {
+    const [example] = blocksOf(sectionOf(readme, heading)).filter(({ language }) => language === 'ts')
+    if (example === undefined) throw new Error(`${heading} shows no program`)
+    return example.text
+  }
+
+  /** Makes a package of this checkout one that programs in `folder` can import. */
+  function lend(folder: string, name: string, from: string): void {
+    const link = join(folder, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(repositoryPath, from), link)
+  }
 })
 
 /** Lines in one order, with what differs from run to run left out: keys, ports, times, places, and who of two was faster. */
