@@ -24,7 +24,8 @@ const DOCUMENTS = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'protocol/SPEC.md',
-  'client-sdk/examples/python/README.md'
+  'client-sdk/examples/python/README.md',
+  'test/vectors/README.md'
 ]
 const readme = readDocument('README.md')
 const spec = readDocument('protocol/SPEC.md')
