@@ -83,7 +83,7 @@ class LoopLane {
 function loopPeers(inbox: Inbox): PeersApi {
   const lanes = new Map<string, LoopLane>()
   const resolve = (peer: string) => {
-    if (peer !== 'me') throw new DaemonError('NO_SUCH_PEER', `there is no ${peer}`)
+    if (peer !== 'me' && peer !== 'c-me') throw new DaemonError('NO_SUCH_PEER', `there is no ${peer}`)
     return 'c-me'
   }
   const get = (peer: string): PeerInfo => {

@@ -1,0 +1,118 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { connect } from '../src/connect.ts'
+import { RealServer } from './support/real-server.ts'
+
+let home = ''
+let server: RealServer
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'parley-sdk-'))
+  server = RealServer.onSocket(join(home, 'parley.sock'))
+  await server.start()
+  return async () => {
+    await server.stop()
+    await rm(home, { recursive: true, force: true })
+  }
+})
+
+/** An example that runs, and what it has printed so far. */
+class Running {
+  stdout = ''
+  stderr = ''
+  readonly exitCode: Promise<number | null>
+  readonly #child: ChildProcessWithoutNullStreams
+
+  constructor(name: string, args: readonly string[]) {
+    const file = fileURLToPath(new URL(`../examples/${name}`, import.meta.url))
+    const child = spawn(process.execPath, ['--conditions=parley-source', file, ...args], {
+      env: { PATH: process.env['PATH'], PARLEY_HOME: home }
+    })
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+    })
+    this.exitCode = once(child, 'close').then(([code]) => code as number | null)
+    onTestFinished(() => void child.kill('SIGKILL'))
+    this.#child = child
+  }
+
+  /** Waits until it has printed this. */
+  async says(stream: 'stdout' | 'stderr', text: string): Promise<void> {
+    while (!this[stream].includes(text)) {
+      await Promise.race([
+        once(this.#child[stream], 'data'),
+        once(this.#child[stream], 'end').then(() => {
+          if (!this[stream].includes(text)) throw new Error(`ended without ${text}: ${this.stdout}${this.stderr}`)
+        })
+      ])
+    }
+  }
+
+  type(text: string): void {
+    this.#child.stdin.write(text)
+  }
+
+  endInput(): void {
+    this.#child.stdin.end()
+  }
+
+  interrupt(): void {
+    this.#child.kill('SIGINT')
+  }
+}
+
+describe('the examples', () => {
+  it('send and receive', async () => {
+    const receive = new Running('receive.ts', ['talk', '2'])
+    await receive.says('stderr', 'listening')
+    const send = new Running('send.ts', ['me', 'grüezi', 'talk'])
+    expect(await send.exitCode).toBe(0)
+    expect(send.stdout).toMatch(/^loop\.\d+\.1\n$/)
+    expect(await new Running('send.ts', ['me', 'adieu', 'talk']).exitCode).toBe(0)
+    expect(await receive.exitCode).toBe(0)
+    expect(receive.stdout).toBe('me: grüezi\nme: adieu\n')
+  }, 20_000)
+
+  it('say what went wrong, and what to do', async () => {
+    const send = new Running('send.ts', ['nobody', 'x'])
+    expect(await send.exitCode).toBe(1)
+    expect(send.stderr).toContain('NO_SUCH_PEER')
+    expect(await new Running('send.ts', []).exitCode).toBe(1)
+  }, 20_000)
+
+  it('echo until they are interrupted', async () => {
+    await using parley = await connect({ socket: join(home, 'parley.sock') })
+    const echo = new Running('echo.ts', [])
+    await echo.says('stderr', 'listening')
+    const seen = parley.messages({ channel: 'echo', consumer: null })
+    await parley.send('me', 'hello', { channel: 'echo', durable: false })
+    // The only contact here is this host itself: the echo is echoed.
+    for (let n = 0; n < 3; n++) expect((await seen.next()).value?.text()).toBe('hello')
+    echo.interrupt()
+    expect(await echo.exitCode).toBe(0)
+  }, 20_000)
+
+  it('chat until the input ends', async () => {
+    const chat = new Running('chat.ts', ['me'])
+    await chat.says('stderr', 'listening')
+    chat.type('hello\n')
+    await chat.says('stdout', 'me: hello\n')
+    chat.endInput()
+    expect(await chat.exitCode).toBe(0)
+  }, 20_000)
+
+  it('print events', async () => {
+    server.emit({ kind: 'peer.added', contact: 'c1', name: 'bob' })
+    const events = new Running('events.ts', ['start', '1'])
+    expect(await events.exitCode).toBe(0)
+    expect(JSON.parse(events.stdout)).toMatchObject({ kind: 'peer.added', contact: 'c1' })
+  }, 20_000)
+})
