@@ -1,0 +1,6 @@
+export type { LinkProxyCutOptions } from './link.ts'
+export type { SettingValue, TestnetOptions } from './options.ts'
+export type { TestLinkInfo } from './test-link.ts'
+export type { TestNode, TestNodeStatus } from './test-node.ts'
+export { type NodeRef, Testnet } from './testnet.ts'
+export type { Topology } from './topology.ts'

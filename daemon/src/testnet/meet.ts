@@ -1,0 +1,98 @@
+import type { Client, EventGap, NodeEvent, PeerInfo, SessionState } from '@parley/client-sdk'
+import type { TestLink } from './test-link.ts'
+import type { TestNode } from './test-node.ts'
+
+/** How many pieces of work that keep a core busy are worth having under way at once. */
+export async function inParallel<T>(
+  limit: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>
+): Promise<void> {
+  const left = items.values()
+  const worker = async (): Promise<void> => {
+    for (const item of left) await work(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
+}
+
+/** Who a node is linked with, and how it gets there. */
+export interface Neighbour {
+  readonly node: TestNode
+  readonly link: TestLink
+}
+
+/** Makes each node's neighbours its contacts, by their cards, and then sends it to them by way of the links. */
+export async function meet(
+  nodes: readonly TestNode[],
+  neighboursOf: (node: TestNode) => readonly Neighbour[],
+  signal: AbortSignal
+): Promise<void> {
+  const clients = new Map<TestNode, Client>()
+  const withEach = (work: (client: Client, node: TestNode) => Promise<void>): Promise<void> =>
+    inParallel(16, [...clients], ([node, client]) => work(client, node))
+  try {
+    await inParallel(16, nodes, async node => void clients.set(node, await node.connect({ signal })))
+    const cards = new Map<TestNode, string>()
+    await withEach(async (client, node) => void cards.set(node, await client.card({ signal })))
+    // All contacts before the first way: nobody dials one that does not know it yet.
+    await withEach(async (client, node) => {
+      for (const { node: other } of neighboursOf(node)) {
+        await client.peers.add(cards.get(other) ?? '', { name: other.name, signal })
+      }
+    })
+    await withEach(async (client, node) => {
+      for (const { node: other, link } of neighboursOf(node)) {
+        await client.peers.update(other.name, [link.addressFor(node)], { signal })
+      }
+    })
+  } finally {
+    await Promise.all([...clients.values()].map(client => client.close({ drain: false })))
+  }
+}
+
+/** The contacts of one node that are not in session yet, kept true by its events. */
+export class MissingSessions {
+  readonly #nodeIds: ReadonlySet<string>
+  /** Contact ID to name. */
+  #wanted = new Map<string, string>()
+  #missing = new Set<string>()
+
+  /** @param nodeIds - libp2p node IDs of the contacts that are waited for */
+  constructor(nodeIds: Iterable<string>) {
+    this.#nodeIds = new Set(nodeIds)
+  }
+
+  get names(): string[] {
+    return [...this.#missing].map(contact => this.#wanted.get(contact) ?? contact)
+  }
+
+  /** Resolves once all of them are in session at the same time. @throws the signal's reason */
+  async wait(client: Client, signal: AbortSignal): Promise<void> {
+    await using events = client.events({ signal })
+    await events.ready()
+    this.#read(await client.peers.list({ signal }))
+    while (this.#missing.size > 0) {
+      const { done, value } = await events.next()
+      if (done) break
+      if (value.kind === 'gap') this.#read(await client.peers.list({ signal }))
+      else this.#follow(value)
+    }
+    signal.throwIfAborted()
+  }
+
+  #read(peers: readonly PeerInfo[]): void {
+    const wanted = peers.filter(({ nodeId }) => this.#nodeIds.has(nodeId))
+    this.#wanted = new Map(wanted.map(({ contact, name }) => [contact, name]))
+    this.#missing = new Set(wanted.filter(({ session }) => !isUp(session.state)).map(({ contact }) => contact))
+  }
+
+  #follow(event: Exclude<NodeEvent | EventGap, EventGap>): void {
+    if (event.kind !== 'peer.session' || !this.#wanted.has(event.contact)) return
+    if (isUp(event.state)) this.#missing.delete(event.contact)
+    else this.#missing.add(event.contact)
+  }
+}
+
+function isUp(state: SessionState): boolean {
+  return state === 'established' || state === 'rekeying'
+}
