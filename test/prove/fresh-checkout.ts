@@ -23,9 +23,10 @@ export async function run({ size, log, signal }: ProofOptions): Promise<ProofRes
     copyModules(checkout.path)
   }
   log('npm start')
-  const { readyMs, stopMs, exitCode } = await startAndInterrupt(checkout.path, home.path, READY_MS_MAX)
+  const { readyMs, stopMs, exitCode, output } = await startAndInterrupt(checkout.path, home.path, READY_MS_MAX)
   const started = { readyMs: Math.round(readyMs), stopMs: Math.round(stopMs), exitCode: exitCode ?? -1 }
-  if (exitCode !== 0) return { ok: false, counts: started, notes: ['Ctrl-C did not end npm start with 0'] }
+  const notes = [...(exitCode === 0 ? [] : ['Ctrl-C did not end npm start with 0']), ...unsaid(output)]
+  if (notes.length > 0) return { ok: false, counts: started, notes }
   if (size === 'short') return { ok: true, counts: started }
   log('npm test')
   const tested = await npmTest(checkout.path, home.path, signal)
@@ -34,6 +35,18 @@ export async function run({ size, log, signal }: ProofOptions): Promise<ProofRes
     counts: { ...started, ...tested.counts },
     notes: tested.notes
   }
+}
+
+/** What a newcomer must be told, and was not. */
+function unsaid(output: string): string[] {
+  const told = {
+    'its ID': /^id\s+\S+@\S+$/m,
+    'its card': /^card\s+parley:card:\S+$/m,
+    'its socket': /^socket\s+\S+\.sock$/m,
+    'what to type next': /parley peer add CARD/
+  }
+  const missing = Object.entries(told).filter(([, pattern]) => !pattern.test(output))
+  return missing.map(([what]) => `npm start did not print ${what}: ${output}`)
 }
 
 async function npmTest(path: string, home: string, signal: AbortSignal) {
