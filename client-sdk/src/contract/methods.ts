@@ -64,7 +64,8 @@ export interface Methods {
 
   /**
    * Sends consecutive messages to one channel of one contact. `durable` is true unless said; until durable lanes are there that is `NOT_SUPPORTED`.
-   * Not durable: resolves when the whole run is on the stream. When some of it was sent before it failed, the error's data has `sent`, a count.
+   * Not durable: resolves when the whole run is on the stream. When it fails, the error's data has `sent`, how many of
+   * the messages were on the stream before, and their `ids`; the others never leave.
    */
   'messages.send': {
     params: {

@@ -56,7 +56,7 @@ export class Sending {
     this.#offline = undefined
   }
 
-  /** Fails everything that waits. How much of a run was sent stands in the error's data. */
+  /** Fails everything that waits. How much of a run was sent, and under which IDs, stands in the error's data; the rest never leaves. */
   failAll(code: ErrorCode, message: string): void {
     this.stopWaiting()
     this.#fail(
@@ -86,7 +86,9 @@ export class Sending {
   }
 
   #fail(jobs: readonly SendJob[], code: ErrorCode, describe: (job: SendJob) => string): void {
-    for (const job of jobs) job.failed(new DaemonError(code, describe(job), { data: { sent: job.sentCount } }))
+    for (const job of jobs) {
+      job.failed(new DaemonError(code, describe(job), { data: { sent: job.sentCount, ids: job.ids } }))
+    }
   }
 
   #arm(atMs: number): void {

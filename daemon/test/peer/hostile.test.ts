@@ -182,6 +182,7 @@ describe('against a hostile peer a daemon', () => {
   async function endsWith(code: string): Promise<void> {
     await town.until(() => mallory.isClosed || mallory.isEnded, 30_000)
     expect(alice.counters.get(code)).toBe(1)
+    expect(alice.failures).toEqual([])
     expect(alice.state('mallory')).not.toBe('established')
     const heard = bob.listen('proof')
     const sent = alice.send('bob', [textBody('still here')], 'proof')

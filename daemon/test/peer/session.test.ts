@@ -107,3 +107,33 @@ describe('a session between two contacts', () => {
     await town.until(() => alice.state('bob') === 'established', 320_000, 100)
   })
 })
+
+describe('a session actor that fails', () => {
+  it('starts again four times in a minute, then rests with a health entry, and harms nobody else', async () => {
+    const town = new Town('quarantine')
+    const [alice, bob] = await town.pair()
+    const carol = await town.house('carol')
+    await alice.knows(carol)
+    await carol.knows(alice)
+    await town.until(() => alice.state('carol') === 'established')
+    // What no peer can cause: the inbox behind the session of bob is broken.
+    alice.breakInbox(bob.keyring.id)
+    for (let crash = 1; crash <= 5; crash++) {
+      await town.until(() => bob.state('alice') === 'established' || alice.quarantined.length > 0, 60_000)
+      if (alice.quarantined.length > 0) break
+      const sending = codeOf(() => bob.send('alice', [textBody('x')], 'c', 1_000))
+      await town.until(() => alice.failures.length === crash)
+      await town.clock.advance(1_100)
+      await sending
+    }
+    expect(alice.failures).toHaveLength(5)
+    expect(alice.quarantined).toEqual(['peer bob'])
+    await town.clock.advance(60_000)
+    expect(alice.state('bob')).toBe('offline')
+    expect(alice.state('carol')).toBe('established')
+    const heard = carol.listen()
+    const sent = alice.send('carol', [textBody('fine')])
+    await town.until(() => heard.count === 1)
+    await sent
+  })
+})

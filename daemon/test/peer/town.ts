@@ -4,11 +4,11 @@ import { type Config, type ConfigInput, makeConfig } from '@parley/config'
 import { Actor } from '../../src/actor/actor.ts'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
 import { Inbox } from '../../src/delivery/inbox.ts'
+import type { LaneOrigin, LaneSink } from '../../src/delivery/port.ts'
 import { type Card, formatCard, makeCard } from '../../src/identity/card.ts'
 import type { Keyring } from '../../src/identity/keyring.ts'
 import { Counters } from '../../src/observe/counters.ts'
 import { HealthBoard } from '../../src/observe/health.ts'
-import type { Log } from '../../src/observe/log-port.ts'
 import { Directory } from '../../src/peer/directory.ts'
 import { SESSION_PROTOCOL } from '../../src/peer/hello.ts'
 import { type ManagerMessage, PeerManager } from '../../src/peer/manager.ts'
@@ -17,13 +17,6 @@ import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
 import { MemoryNetwork } from '../../src/transport/memory.ts'
 import type { Refusal, Transport } from '../../src/transport/port.ts'
 import { identityNamed } from '../identity/identities.ts'
-
-const SILENT: Log = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: (fields, message) => console.error(message, fields)
-}
 
 /** Daemons without sockets on one virtual clock and one in-process network: contacts, sessions and inboxes are the real ones. */
 export class Town {
@@ -86,6 +79,11 @@ export class House {
   readonly counters = new Counters()
   readonly events: EventBody[] = []
   readonly refusals: Refusal[] = []
+  /** Errors of session actors. */
+  readonly failures: object[] = []
+  /** Health components that say `QUARANTINED`. */
+  readonly quarantined: string[] = []
+  #brokenFor: string | undefined
   readonly disk = new MemoryDisk()
   readonly config: Config
   readonly address: string
@@ -141,9 +139,9 @@ export class House {
           transport,
           randomBytes,
           limits,
-          receiving: this.inbox,
-          health: new HealthBoard(clock, () => {}),
-          log: SILENT,
+          receiving: { openLane: origin => this.#openLane(origin) },
+          health: new HealthBoard(clock, body => this.#noteHealth(body)),
+          log: { debug: () => {}, info: () => {}, warn: () => {}, error: fields => this.failures.push(fields) },
           emit: body => this.events.push(body),
           count: name => this.counters.add(name),
           self: {
@@ -192,6 +190,20 @@ export class House {
 
   send(peer: string, bodies: readonly Uint8Array[], channel = 'c', timeoutMs = 10_000) {
     return this.manager.send({ peer, channel, bodies, timeoutMs })
+  }
+
+  /** From now on the inbox fails for what comes from `id`. */
+  breakInbox(id: string): void {
+    this.#brokenFor = id
+  }
+
+  #openLane(origin: LaneOrigin): LaneSink {
+    if (origin.from === this.#brokenFor) throw new Error('the inbox is broken')
+    return this.inbox.openLane(origin)
+  }
+
+  #noteHealth(body: EventBody): void {
+    if (body.kind === 'health.changed' && body.health.code === 'QUARANTINED') this.quarantined.push(body.component)
   }
 
   /** Reads everything that comes, as an app that never waits. */
