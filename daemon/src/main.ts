@@ -16,7 +16,7 @@ import { openLogFile } from './observe/log-file.ts'
 import type { Log } from './observe/log-port.ts'
 import { type RandomBytes, systemRandomBytes } from './random.ts'
 import { type DaemonHost, EXIT_INTERNAL, StopRequest } from './stop-request.ts'
-import { GuardedStore } from './store/guarded.ts'
+import { type Availability, GuardedStore } from './store/guarded.ts'
 import { LevelStore } from './store/level.ts'
 import type { Store } from './store/port.ts'
 import { ReserveFile } from './store/reserve-file.ts'
@@ -74,13 +74,14 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   const { config, paths, socket } = loaded
   const { clock, log, requestStop } = running
   mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 })
-  const store = await openStore(loaded, running)
+  let node: ParleyNode | undefined
+  const store = await openStore(loaded, running, availability => node?.storeChanged(availability))
   try {
     const keyring = await ownIdentity(loaded, store, clock, systemRandomBytes)
     const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
       version: string
     }
-    const node = createNode({
+    node = createNode({
       config,
       clock,
       randomBytes: systemRandomBytes,
@@ -106,7 +107,11 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   }
 }
 
-async function openStore({ config: { limits }, paths }: LoadedConfig, { clock, log }: Running): Promise<Store> {
+async function openStore(
+  { config: { limits }, paths }: LoadedConfig,
+  { clock, log }: Running,
+  tellNode: (availability: Availability) => void
+): Promise<Store> {
   const store = new GuardedStore(
     {
       store: new LevelStore(join(paths.stateDir, 'store')),
@@ -116,6 +121,7 @@ async function openStore({ config: { limits }, paths }: LoadedConfig, { clock, l
       onChange: availability => {
         if (availability.isAvailable) log.info({}, 'the store can be written again')
         else log.error({ err: availability.error }, 'the store cannot be written')
+        tellNode(availability)
       }
     },
     { backOffMs: limits.storeBackOffMinMs, backOffMaxMs: limits.storeBackOffMaxMs }
