@@ -1,4 +1,5 @@
-import { homedir } from 'node:os'
+import { homedir, tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describeOrigin, type LoadedConfig, loadConfig, SETTINGS } from '@parley/config'
 import type { Clock } from './actor/clock.ts'
@@ -12,6 +13,14 @@ export { describeOrigin, SETTINGS }
 
 /** The file that starts a daemon, for `node FILE --home DIR`. */
 export const parleydFile: string = fileURLToPath(new URL('../bin/parleyd.js', import.meta.url))
+
+/** The file that keeps a test network up: the compiled one, from the sources as well as from the build. */
+export const testnetFile: string = fileURLToPath(new URL('../dist/testnet/main.js', import.meta.url))
+
+/** Where the test network of this user lies that nobody gave a folder. */
+export function defaultTestnetDir(): string {
+  return join(tmpdir(), `parley-testnet-${userInfo().uid}`)
+}
 
 /** The part of a process that settings depend on. */
 export interface SettingsHost {

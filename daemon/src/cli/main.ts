@@ -11,6 +11,7 @@ import { registerListen } from './listen.ts'
 import { registerPeer } from './peer.ts'
 import { registerSend } from './send.ts'
 import { registerStatus } from './status.ts'
+import { registerTestnet } from './testnet.ts'
 import { registerDaemon, registerUp } from './up.ts'
 import { registerWait } from './wait.ts'
 
@@ -49,6 +50,7 @@ export function buildProgram(cli: CommandContext): Command {
   registerSend(program, cli)
   registerListen(program, cli)
   registerConfig(program, cli)
+  registerTestnet(program, cli)
   addExamples(program, [
     ['run a daemon, and see its card', 'parley up'],
     ['know a peer, and talk', 'parley peer add parley:card:… --name bob'],
