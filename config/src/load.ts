@@ -51,7 +51,7 @@ interface Layer {
 export function loadConfig(options: LoadOptions): LoadedConfig {
   const paths = resolvePaths(options)
   const file = readFirst(paths)
-  const environment = fromEnvironment(options.env)
+  const environment = fromEnvironment(environmentOf(options))
   const flags = fromFlags(options.flags ?? {})
   const layers = [environment, flags]
   const checked = checkSettings(merge(file?.values ?? {}, layers))
@@ -102,6 +102,13 @@ function readIfThere(file: string): string | undefined {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new ConfigError('CONFIG_INVALID', [{ key: '', message: `cannot be read (${code})`, source: file }], { cause })
   }
+}
+
+/** The variables that count. `--home` names another daemon than `PARLEY_SOCKET` does, and a flag wins, as it does for the SDK. */
+function environmentOf({ env, home }: LoadOptions): LoadOptions['env'] {
+  if (home === undefined || home === '') return env
+  const { PARLEY_SOCKET: _ignored, ...others } = env
+  return others
 }
 
 function fromEnvironment(env: LoadOptions['env']): Layer & { readonly ignored: readonly string[] } {

@@ -99,6 +99,13 @@ describe('the layers', () => {
     expect(() => (config.network.listen as string[]).push('x')).toThrow(TypeError)
   })
 
+  it('lets PARLEY_SOCKET win over PARLEY_HOME, and --home over both', () => {
+    const env = { PARLEY_HOME: dir, PARLEY_SOCKET: '/run/other.sock' }
+    expect(loadConfig({ ...options({ env }), home: undefined }).socket).toBe('/run/other.sock')
+    expect(loadConfig(options({ env })).socket).toBe(join(dir, 'parley.sock'))
+    expect(loadConfig(options({ env, flags: { 'socket.path': '/run/mine.sock' } })).socket).toBe('/run/mine.sock')
+  })
+
   it('takes an empty variable as unset', () => {
     expect(loadConfig(options({ env: { PARLEY_LISTEN: '' } })).config.network.listen).toEqual(['/ip4/0.0.0.0/tcp/7390'])
   })

@@ -92,7 +92,8 @@ export class CommandContext {
       return await connect({ env, ...(home && { home }), ...(socket && { socket }), ...more })
     } catch (error) {
       if (!(error instanceof ParleyError) || error.code !== 'DAEMON_UNREACHABLE') throw error
-      const configured = socket || env['PARLEY_SOCKET'] ? undefined : await this.#configuredSocket(options)
+      const isNamed = socket || (env['PARLEY_SOCKET'] && !home)
+      const configured = isNamed ? undefined : await this.#configuredSocket(options)
       if (configured === undefined) throw error
       return connect({ env, socket: configured, ...more })
     }
