@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryPath } from '../support/machine.ts'
 
-/** One step of the README's conversation: what to paste, and what that printed. */
+/** One step of the README: what to paste, and what that printed. */
 export interface Step {
   readonly title: string
   readonly commands: readonly string[]
@@ -10,7 +10,8 @@ export interface Step {
   readonly output: string
 }
 
-const HEADING = 'A conversation on one host'
+/** The sections that are played, with a heading of the third level for each step. */
+const HEADINGS = ['A conversation on one host', 'Test networks']
 
 /** A fenced block of a document. */
 export interface Block {
@@ -34,14 +35,15 @@ export function blocksOf(markdown: string): Block[] {
   return [...markdown.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({ language, text }))
 }
 
-/** The conversation as the README has it: steps of a shell block and, where something is printed, a text block. */
-export function readConversation(): Step[] {
-  const parts = sectionOf(readDocument('README.md'), HEADING).split(/^### /m).slice(1)
-  return parts.map(part => {
+/** What the README types, in steps: a shell block and, where something is printed, a text block. */
+export function readSteps(): Step[] {
+  const readme = readDocument('README.md')
+  const parts = HEADINGS.flatMap(heading => sectionOf(readme, heading).split(/^### /m).slice(1))
+  return parts.flatMap(part => {
     const [shell, printed] = blocksOf(part)
-    if (shell?.language !== 'sh') throw new Error('a step begins with a shell block')
+    if (shell?.language !== 'sh') return []
     const output = printed?.language === 'text' ? printed.text : ''
-    return { title: part.slice(0, part.indexOf('\n')), commands: commandsOf(shell.text), output }
+    return [{ title: part.slice(0, part.indexOf('\n')), commands: commandsOf(shell.text), output }]
   })
 }
 

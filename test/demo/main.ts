@@ -1,7 +1,7 @@
-// Plays the conversation of README.md with real daemons and prints what is typed and what comes back:
+// Plays what README.md types with real daemons and prints what is typed and what comes back:
 //
 //   npm run demo
-import { readConversation } from './conversation.ts'
+import { readSteps } from './conversation.ts'
 import { Player } from './player.ts'
 
 const interrupted = Promise.withResolvers<never>()
@@ -9,7 +9,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => interrupted.reject(new Error(`interrupted by ${signal}`)))
 
 async function play(player: Player): Promise<void> {
-  for (const step of readConversation()) {
+  for (const step of readSteps()) {
     console.log(`\n# ${step.title}\n`)
     const lacking = await player.lacks(step)
     if (lacking !== undefined) {

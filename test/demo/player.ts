@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { runParley } from '../support/daemon-process.ts'
 import { makeTempHome } from '../support/temp-home.ts'
+import { until } from '../support/until.ts'
 import type { Step } from './conversation.ts'
 import { Shell } from './shell.ts'
 
@@ -49,10 +50,22 @@ export class Player implements AsyncDisposable {
     // Where the steps did not come to their end, daemons may be left.
     for (const name of this.leftovers()) {
       const home = join(this.#folder.path, name)
-      if (!existsSync(join(home, 'state'))) continue
-      const { code } = await runParley(['wait', '--for', 'ready', '--timeout', '3s'], { home })
-      if (code === 0) await runParley(['down'], { home })
+      if (existsSync(join(home, 'n1'))) await endTestnet(home)
+      else if (existsSync(join(home, 'state'))) await endDaemon(home)
     }
     this.#folder.remove()
   }
+}
+
+async function endDaemon(home: string): Promise<void> {
+  const { code } = await runParley(['wait', '--for', 'ready', '--timeout', '3s'], { home })
+  if (code === 0) await runParley(['down'], { home })
+}
+
+/** Ends one that may still be starting. */
+async function endTestnet(dir: string): Promise<void> {
+  await until(`the end of the test network in ${dir}`, async () => {
+    if (!existsSync(join(dir, 'n1'))) return true
+    return (await runParley(['testnet', 'down', '--dir', dir], { home: dir })).code === 0
+  })
 }

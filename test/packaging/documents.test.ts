@@ -9,7 +9,7 @@ import { buildProgram } from '../../daemon/src/cli/main.ts'
 import { METHODS } from '../../daemon/src/ipc/methods/all.ts'
 import { ENVELOPE_SCHEMA } from '../../daemon/src/peer/envelope.ts'
 import { fakeHost } from '../../daemon/test/cli/fake-host.ts'
-import { blocksOf, readConversation, readDocument, sectionOf } from '../demo/conversation.ts'
+import { blocksOf, readDocument, readSteps, sectionOf } from '../demo/conversation.ts'
 import { StartedProcess, startDaemon } from '../support/daemon-process.ts'
 import { repositoryPath } from '../support/machine.ts'
 import { makeTempHome } from '../support/temp-home.ts'
@@ -110,7 +110,7 @@ describe('the README', () => {
     }
   })
 
-  test('has a conversation that `npm run demo` plays with the output that is printed there, leaving nothing', async () => {
+  test('types what `npm run demo` plays with the output that is printed there, leaving nothing', async () => {
     using home = makeTempHome()
     using work = makeTempHome()
     const demo = new StartedProcess(join(repositoryPath, 'test/demo/main.ts'), [], {
@@ -120,7 +120,7 @@ describe('the README', () => {
     const exit = await within('the end of the demo', 110_000, demo.exited)
     expect(exit, demo.stderr + demo.stdout).toEqual({ code: 0, signal: null })
     const played = new Map(demo.stdout.split(/^# (?=.*$)/m).map(part => [part.slice(0, part.indexOf('\n')), part]))
-    for (const { title, commands, output } of readConversation()) {
+    for (const { title, commands, output } of readSteps()) {
       const lines = played.get(title)?.split('\n').slice(1) ?? []
       const lacking = lines.find(line => line.startsWith('(left out: '))
       if (lacking !== undefined) {
@@ -210,6 +210,7 @@ function commonForm(output: string): string[] {
         .replace(/\b1[0-9]{12}\b/g, 'TIME')
         .replace(/\/tcp\/\d+/g, '/tcp/PORT')
         .replace(/process \d+/g, 'process PID')
+        .replace(/^(n\d +up +)\d+ +/, '$1PID ')
         .replace(/(?:\/[\w.-]+)+\/tmp\.\w+/g, 'HOME')
     )
     .sort()
