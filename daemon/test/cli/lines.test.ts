@@ -5,8 +5,13 @@ import { readAll, readLines } from '../../src/cli/lines.ts'
 
 const stream = (chunks: readonly Uint8Array[]): Readable => Readable.from(chunks.map(chunk => Buffer.from(chunk)))
 const linesOf = async (chunks: readonly Uint8Array[], most = 1_000): Promise<string[]> => {
-  const lines = await Array.fromAsync(readLines(stream(chunks), most))
+  const lines = await all(readLines(stream(chunks), most))
   return lines.map(line => Buffer.from(line).toString('latin1'))
+}
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
 }
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1')
 
@@ -39,7 +44,7 @@ describe('lines of a stream', () => {
         for (; chunkCount < 1_000_000; chunkCount++) yield Buffer.alloc(1_000, 97)
       })()
     )
-    await expect(Array.fromAsync(readLines(endless, 10_000))).rejects.toMatchObject({ code: 'TOO_LARGE' })
+    await expect(all(readLines(endless, 10_000))).rejects.toMatchObject({ code: 'TOO_LARGE' })
     expect(chunkCount).toBeLessThan(100)
     expect(endless.destroyed).toBe(true)
   })
