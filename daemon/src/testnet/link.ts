@@ -92,11 +92,17 @@ export class LinkProxy {
     else for (const connection of this.#connections) connection.swallow()
   }
 
-  /** Lets new connections pass. What lost bytes, or came in while the link was cut, is reset; other connections go on. */
-  heal(): void {
+  /**
+   * Lets new connections pass. What lost bytes, or came in while the link was cut, is reset; other connections go on.
+   *
+   * @returns whether a connection that had led to the target is gone
+   */
+  heal(): boolean {
     this.#state = 'up'
+    const isBroken = [...this.#connections].some(connection => connection.hasLoss && connection.hasTarget)
     this.#resetWhere(connection => connection.hasLoss)
     for (const connection of this.#connections) connection.pass()
+    return isBroken
   }
 
   /** Holds every byte back for `delayMs` from now on, each way. */
@@ -167,6 +173,10 @@ class ProxiedConnection {
     this.#deps = deps
     this.#near = near
     this.#watch(near)
+  }
+
+  get hasTarget(): boolean {
+    return this.#far !== undefined
   }
 
   connect(host: string, port: number): void {

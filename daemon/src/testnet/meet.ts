@@ -1,4 +1,4 @@
-import type { Client, EventGap, NodeEvent, PeerInfo, SessionState } from '@parley/client-sdk'
+import type { Client, NodeEvent, PeerInfo, SessionState } from '@parley/client-sdk'
 import type { TestLink } from './test-link.ts'
 import type { TestNode } from './test-node.ts'
 
@@ -52,18 +52,18 @@ export async function meet(
 
 /** The contacts of one node that are not in session yet, kept true by its events. */
 export class MissingSessions {
-  readonly #nodeIds: ReadonlySet<string>
-  /** Contact ID to name. */
-  #wanted = new Map<string, string>()
+  /** By libp2p node ID. */
+  readonly #links: ReadonlyMap<string, TestLink>
+  #wanted = new Map<string, { readonly name: string; readonly link: TestLink }>()
   #missing = new Set<string>()
 
-  /** @param nodeIds - libp2p node IDs of the contacts that are waited for */
-  constructor(nodeIds: Iterable<string>) {
-    this.#nodeIds = new Set(nodeIds)
+  /** @param neighbours - those that are waited for, where they are contacts */
+  constructor(neighbours: readonly Neighbour[]) {
+    this.#links = new Map(neighbours.map(({ node, link }) => [node.nodeId, link]))
   }
 
   get names(): string[] {
-    return [...this.#missing].map(contact => this.#wanted.get(contact) ?? contact)
+    return [...this.#missing].map(contact => this.#wanted.get(contact)?.name ?? contact)
   }
 
   /** Resolves once all of them are in session at the same time. @throws the signal's reason */
@@ -81,14 +81,21 @@ export class MissingSessions {
   }
 
   #read(peers: readonly PeerInfo[]): void {
-    const wanted = peers.filter(({ nodeId }) => this.#nodeIds.has(nodeId))
-    this.#wanted = new Map(wanted.map(({ contact, name }) => [contact, name]))
-    this.#missing = new Set(wanted.filter(({ session }) => !isUp(session.state)).map(({ contact }) => contact))
+    this.#wanted.clear()
+    this.#missing.clear()
+    for (const { contact, name, nodeId, session } of peers) {
+      const link = this.#links.get(nodeId)
+      if (link === undefined) continue
+      this.#wanted.set(contact, { name, link })
+      if (!isUp(session.state) || session.since < link.brokenAtMs) this.#missing.add(contact)
+    }
   }
 
-  #follow(event: Exclude<NodeEvent | EventGap, EventGap>): void {
-    if (event.kind !== 'peer.session' || !this.#wanted.has(event.contact)) return
-    if (isUp(event.state)) this.#missing.delete(event.contact)
+  #follow(event: NodeEvent): void {
+    if (event.kind !== 'peer.session') return
+    const link = this.#wanted.get(event.contact)?.link
+    if (link === undefined) return
+    if (isUp(event.state) && event.at >= link.brokenAtMs) this.#missing.delete(event.contact)
     else this.#missing.add(event.contact)
   }
 }

@@ -1,4 +1,5 @@
 import { ParleyError } from '@parley/client-sdk'
+import { clock } from '../offline.ts'
 import { LinkProxy, type LinkProxyCutOptions } from './link.ts'
 import type { TestNode } from './test-node.ts'
 
@@ -18,6 +19,8 @@ export interface TestLinkInfo {
 export class TestLink {
   readonly a: TestNode
   readonly b: TestNode
+  /** Unix milliseconds at which the sessions that were up were broken for good, however late the daemons notice. */
+  brokenAtMs = 0
   readonly #proxies: readonly [aToB: LinkProxy, bToA: LinkProxy]
 
   private constructor(a: TestNode, b: TestNode, proxies: readonly [LinkProxy, LinkProxy]) {
@@ -51,10 +54,13 @@ export class TestLink {
 
   cut(options: LinkProxyCutOptions): void {
     for (const proxy of this.#proxies) proxy.cut(options)
+    if (this.state === 'cut') this.brokenAtMs = clock.wallMs()
   }
 
   heal(): void {
-    for (const proxy of this.#proxies) if (proxy.state !== 'up') proxy.heal()
+    if (this.state === 'up') return
+    const isBroken = this.#proxies.map(proxy => proxy.heal()).includes(true)
+    if (isBroken) this.brokenAtMs = clock.wallMs()
   }
 
   /** @throws {ParleyError} `USAGE` */

@@ -64,8 +64,7 @@ export class Testnet implements AsyncDisposable {
     perProcessOf(options)
     const names = namesOf(options)
     signal?.throwIfAborted()
-    const { dir, isOwn } = await makeDir(options.dir)
-    checkSocketPaths(dir, names)
+    const { dir, isOwn } = await makeDir(options.dir, names)
     const net = new Testnet(dir, isOwn, options)
     using late = deadline(timeoutMs, `The test network was not up in ${timeoutMs} ms.`, signal)
     try {
@@ -134,7 +133,7 @@ export class Testnet implements AsyncDisposable {
     const links = this.#links.filter(({ a, b, state }) => state === 'up' && up.has(a) && up.has(b))
     const waits = [...up].map(node => ({
       node,
-      missing: new MissingSessions(neighbours(links, node).map(peer => peer.node.nodeId))
+      missing: new MissingSessions(neighbours(links, node))
     }))
     using late = deadline(timeoutMs, 'over', signal)
     try {
@@ -216,9 +215,10 @@ function neighbours(links: readonly TestLink[], node: TestNode): { node: TestNod
   return links.filter(link => link.joins(node)).map(link => ({ node: link.a === node ? link.b : link.a, link }))
 }
 
-async function makeDir(asked: string | undefined): Promise<{ dir: string; isOwn: boolean }> {
-  if (asked === undefined) return { dir: await mkdtemp(join(tmpdir(), 'parley-net-')), isOwn: true }
-  const dir = resolve(asked)
+async function makeDir(asked: string | undefined, names: readonly string[]): Promise<{ dir: string; isOwn: boolean }> {
+  const dir = asked === undefined ? join(tmpdir(), 'parley-net-') : resolve(asked)
+  checkSocketPaths(asked === undefined ? `${dir}XXXXXX` : dir, names)
+  if (asked === undefined) return { dir: await mkdtemp(dir), isOwn: true }
   // The first folder that was made, undefined where all were there.
   return { dir, isOwn: (await mkdir(dir, { recursive: true, mode: 0o700 })) !== undefined }
 }
