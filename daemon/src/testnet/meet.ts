@@ -2,17 +2,22 @@ import type { Client, NodeEvent, PeerInfo, SessionState } from '@parley/client-s
 import type { TestLink } from './test-link.ts'
 import type { TestNode } from './test-node.ts'
 
-/** How many pieces of work that keep a core busy are worth having under way at once. */
+/** Does the work for each item, at most `limit` at once. After a failure none is begun any more; it is thrown when nothing is under way. */
 export async function inParallel<T>(
   limit: number,
   items: readonly T[],
   work: (item: T) => Promise<void>
 ): Promise<void> {
   const left = items.values()
+  const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    for (const item of left) await work(item)
+    for (const item of left) {
+      if (failures.length > 0) return
+      await work(item).catch(error => void failures.push(error))
+    }
   }
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
 }
 
 /** Who a node is linked with, and how it gets there. */

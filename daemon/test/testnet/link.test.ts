@@ -168,12 +168,24 @@ describe('a link', () => {
     expect([lossy.near, lossy.far, quiet.near, quiet.far, late].map(peer => [peer.hasClosed, peer.text])).toEqual(
       new Array(5).fill([false, ''])
     )
-    link.heal()
+    expect(link.heal()).toBe(true)
     for (const peer of [lossy.near, lossy.far, late]) expect(await peer.whenClosed).toBe('reset')
     quiet.near.socket.write('whole')
     await quiet.far.whenBytes(5)
     expect(arrivals).toHaveLength(2)
     expect(quiet.far.text).toBe('whole')
+  })
+
+  it('says when healing cost no connection that had led anywhere', async () => {
+    const { near, far } = await pair()
+    link.cut({ silent: true })
+    const late = await dial()
+    late.socket.write('nowhere')
+    await expect.poll(() => link.counters.swallowedBytes).toBe(7)
+    expect(link.heal()).toBe(false)
+    expect(await late.whenClosed).toBe('reset')
+    near.socket.write('whole')
+    await far.whenBytes(5)
   })
 
   it('does not show in a silent cut that one side has left', async () => {
