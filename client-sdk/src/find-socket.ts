@@ -18,16 +18,16 @@ export interface FindSocketOptions {
 }
 
 /**
- * The paths at which a daemon may be, in the order in which they are tried: `socket` or `PARLEY_SOCKET`; `parley.sock` in `home` or
- * `PARLEY_HOME`; `$XDG_RUNTIME_DIR/parley/`; the state directory where that variable is unset; `/run/parley/`. Where one of the first
- * two is given it is the only one, so that a program never talks to another daemon than was meant.
+ * The paths at which a daemon may be, in the order in which they are tried: `socket`, `parley.sock` in `home`, `PARLEY_SOCKET`,
+ * `parley.sock` in `PARLEY_HOME`; `$XDG_RUNTIME_DIR/parley/`; the state directory where that variable is unset; `/run/parley/`. Where one of the first
+ * four is given it is the only one, so that a program never talks to another daemon than was meant.
  *
  * @throws {ParleyError} `SOCKET_PATH_TOO_LONG`
  */
 export function socketPaths(options: FindSocketOptions = {}): readonly string[] {
   // biome-ignore lint/style/noProcessEnv: a program that uses the SDK is configured by its environment; this is the one place that reads it
   const env = options.env ?? process.env
-  const socket = options.socket || env['PARLEY_SOCKET']
+  const socket = options.socket || (options.home ? undefined : env['PARLEY_SOCKET'])
   if (socket) return [checked(socket)]
   const home = options.home || env['PARLEY_HOME']
   if (home) return [checked(join(home, SOCKET_NAME))]

@@ -11,8 +11,8 @@ describe('socketPaths', () => {
       { socket: '/s', home: '/h', env: { PARLEY_SOCKET: '/e', PARLEY_HOME: '/f' } },
       ['/s']
     ],
-    ['then PARLEY_SOCKET', { home: '/h', env: { PARLEY_SOCKET: '/e', PARLEY_HOME: '/f' } }, ['/e']],
-    ['then the home option', { home: '/h', env: { PARLEY_HOME: '/f', XDG_RUNTIME_DIR: '/r' } }, ['/h/parley.sock']],
+    ['then the home option', { home: '/h', env: { PARLEY_SOCKET: '/e', PARLEY_HOME: '/f' } }, ['/h/parley.sock']],
+    ['then PARLEY_SOCKET', { env: { PARLEY_SOCKET: '/e', PARLEY_HOME: '/f' } }, ['/e']],
     ['then PARLEY_HOME', { env: { PARLEY_HOME: '/f', XDG_RUNTIME_DIR: '/r' } }, ['/f/parley.sock']],
     [
       'then the runtime directory, then the system',

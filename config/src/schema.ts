@@ -43,9 +43,6 @@ const id = z
 
 const absolutePath = z.string('must be text').regex(/^\/\P{Cc}+$/u, 'must be an absolute path')
 
-const flag = (start: boolean, reason: string) =>
-  z.boolean('must be true or false').default(start).meta({ description: reason })
-
 const choice = <const T extends readonly [string, ...string[]]>(values: T, start: T[number], reason: string) =>
   z
     .enum(values, `must be one of ${values.map(value => `"${value}"`).join(', ')}`)
@@ -122,9 +119,6 @@ export const configSchema = z.strictObject({
       level: choice(['debug', 'info', 'warn', 'error'], 'info', 'The least that is logged, to standard error.'),
       format: choice(['json', 'text'], 'text', 'One JSON object a line for machines, or text for people.')
     })
-    .prefault({}),
-  metrics: z
-    .strictObject({ enabled: flag(true, 'Serve /metrics on the local socket; nothing is measured for anyone else.') })
     .prefault({}),
   limits: limitsSchema.prefault({})
 })

@@ -251,6 +251,7 @@ class Node implements ParleyNode {
         randomBytes,
         log,
         limits: config.limits,
+        requiredTrust: config.trust.require,
         receiving: this.#inbox,
         health: this.#health,
         emit: this.#events.emit,

@@ -116,7 +116,9 @@ async function welcome(cli: CommandContext, parley: Client, options: UpOptions, 
   const [status, card] = await Promise.all([parley.status(), parley.card()])
   const { id, socket, pid, listen } = status
   if (options.json) return cli.out.writeJson({ id, card, socket, pid, listen })
-  const parleyCommand = options.home === undefined ? 'parley' : `parley --home ${shellWord(options.home)}`
+  // Under npm the command is in the project and not on the PATH of the shell.
+  const program = cli.host.env['npm_execpath'] === undefined ? 'parley' : 'npx parley'
+  const parleyCommand = options.home === undefined ? program : `${program} --home ${shellWord(options.home)}`
   await cli.out.write(
     `${[
       `id      ${oneLine(id)}`,

@@ -2,6 +2,8 @@ import type { Limits } from '@parley/client-sdk/contract'
 
 /** Bounds of the socket that the configuration sets. Those of the contract are told in `node.hello`. */
 export interface IpcLimits extends Omit<Limits, 'channelBytesMax'> {
+  /** How long a send waits for the peer's app unless the caller says. */
+  readonly sendTimeoutMs: number
   /** How long `stop` waits for the calls in hand. */
   readonly shutdownTimeoutMs: number
 }

@@ -47,6 +47,7 @@ export class Dialler {
       }
     | undefined
   #isBusy = false
+  #isRekeying = false
   #isHopeless = false
 
   constructor(owner: DialOwner, transport: Transport, limits: DialLimits, randomBytes: RandomBytes) {
@@ -64,6 +65,11 @@ export class Dialler {
   /** Wall time of the next round, when one is planned. */
   get nextDialAt(): number | undefined {
     return this.#due?.atWallMs
+  }
+
+  /** A round for rekeying is under way. */
+  get isRekeying(): boolean {
+    return this.#isRekeying
   }
 
   /** A round is under way, or begins so soon that its outcome is worth waiting for. */
@@ -94,6 +100,7 @@ export class Dialler {
     this.#cancelDue()
     this.#startedAtMs = clock.monotonicMs()
     this.#isBusy = true
+    this.#isRekeying = rekeyGeneration !== undefined
     this.#round = new AbortController()
     const signal = AbortSignal.any([this.#stopping.signal, this.#round.signal])
     const round = dialRound({
@@ -139,6 +146,7 @@ export class Dialler {
   /** The round's outcome has been taken. */
   roundOver(): void {
     this.#isBusy = false
+    this.#isRekeying = false
   }
 
   /** The planned round is due. Returns the generation it was planned for. */

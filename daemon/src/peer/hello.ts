@@ -8,6 +8,8 @@ export const SESSION_MINOR = 0
 export const FEATURES: readonly string[] = []
 export const REQUIRED_FEATURES: readonly string[] = []
 const NAME_COUNT_MAX = 64
+/** A frame must hold the longest message, its headers, and the envelopes that go with every frame. */
+const FRAME_ROOM_BYTES = 8_192
 
 const TRANSCRIPT_LABEL = new TextEncoder().encode('parley/session/v1\0')
 
@@ -51,9 +53,7 @@ export function assertHello(hello: Hello, expected: ExpectedHello): void {
   if (hello.features.length > NAME_COUNT_MAX || hello.requiredFeatures.length > NAME_COUNT_MAX) {
     throw new PeerFault('HELLO_MISMATCH', 'too many features')
   }
-  for (const number of [hello.cardSerial, hello.heldCardSerial]) {
-    if (!Number.isSafeInteger(number)) throw new PeerFault('HELLO_MISMATCH', 'a serial beyond all numbers')
-  }
+  assertNumbers(hello)
   const unknown = hello.requiredFeatures.filter(feature => !FEATURES.includes(feature))
   const lacking = REQUIRED_FEATURES.filter(feature => !hello.features.includes(feature))
   if (unknown.length + lacking.length > 0)
@@ -62,4 +62,12 @@ export function assertHello(hello: Hello, expected: ExpectedHello): void {
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
+}
+
+function assertNumbers(hello: Hello): void {
+  const { messageBytes, frameBytes, lanes } = hello.limits ?? { messageBytes: NaN, frameBytes: NaN, lanes: NaN }
+  for (const number of [hello.cardSerial, hello.heldCardSerial, messageBytes, frameBytes, lanes]) {
+    if (!Number.isSafeInteger(number)) throw new PeerFault('HELLO_MISMATCH', 'a number is missing or beyond all bounds')
+  }
+  if (frameBytes < messageBytes + FRAME_ROOM_BYTES) throw new PeerFault('HELLO_MISMATCH', 'limits that leave no room')
 }

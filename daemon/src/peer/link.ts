@@ -3,7 +3,7 @@ import type { Clock } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
 import { nodeIdBytes } from '../identity/node-id.ts'
 import type { RandomBytes } from '../random.ts'
-import { FrameReader, frameParts, PRELUDE_FRAME_BYTES_MAX, UNPROVEN_FRAME_BYTES_MAX } from '../transport/framing.ts'
+import { FrameReader, frameParts } from '../transport/framing.ts'
 import type { ByteStream, NodeId, StreamEnd } from '../transport/port.ts'
 import { decodeBatch, type Envelope, encodeBatch, type Hello } from './envelope.ts'
 import { type EndCode, PeerFault } from './fault.ts'
@@ -13,6 +13,8 @@ import type { Self } from './self.ts'
 export interface LinkLimits {
   readonly messageBytesMax: number
   readonly frameBytesMax: number
+  readonly unprovenFrameBytesMax: number
+  readonly preludeBytesMax: number
   readonly laneCountMax: number
   readonly streamUnsentBytesMax: number
 }
@@ -87,7 +89,7 @@ export class Link {
       randomBytes: deps.randomBytes,
       receivePolicy: 'ordered'
     })
-    this.#reader = new FrameReader(frame => this.#frame(frame), PRELUDE_FRAME_BYTES_MAX)
+    this.#reader = new FrameReader(frame => this.#frame(frame), deps.limits.preludeBytesMax)
     if (this.openedByUs) {
       this.#writeHandshake(EMPTY)
       this.#writeHandshake(this.#session.connectRequest())
@@ -216,7 +218,7 @@ export class Link {
 
   /** Kept for the transcript. What a prelude holds belongs to key succession; without it the key that is known is used. */
   #preludeFrame(frame: Uint8Array): void {
-    this.#reader.limit(UNPROVEN_FRAME_BYTES_MAX)
+    this.#reader.limit(this.#deps.limits.unprovenFrameBytesMax)
     this.#phase = 'handshake'
     if (this.openedByUs) this.#frames.splice(1, 0, frame)
     else this.#frames.push(frame, EMPTY)

@@ -28,6 +28,8 @@ export interface PeerManagerDeps {
   readonly receiving: Receiving
   readonly randomBytes: RandomBytes
   readonly limits: PeerLimits
+  /** The trust that a contact must have before anything passes. */
+  readonly requiredTrust: 'known' | 'verified'
   readonly health: HealthBoard
   readonly log: Log
   emit(body: EventBody): void
@@ -77,9 +79,10 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#tickAt = { wallMs: actor.clock.wallMs(), monotonicMs: actor.clock.monotonicMs() }
   }
 
-  /** Node IDs that may connect: those of contacts that are not blocked. */
+  /** Node IDs that may connect: those of contacts that are not blocked and have the trust that is asked for. */
   admitsNode(nodeId: NodeId): boolean {
-    return this.#deps.directory.byNodeId(nodeId)?.blocked === false
+    const contact = this.#deps.directory.byNodeId(nodeId)
+    return contact !== undefined && this.#isAllowed(contact)
   }
 
   get sessionCount(): number {
@@ -163,6 +166,9 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const { directory, limits } = this.#deps
     const contact = directory.resolve(request.peer)
     if (contact.blocked) throw new DaemonError('BLOCKED', `${contact.name} is blocked`)
+    if (!this.#isAllowed(contact)) {
+      throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and the policy asks for verified`)
+    }
     if (!isChannel(request.channel))
       throw new DaemonError('INVALID_PARAMS', 'channel is 1 to 64 bytes of text without control characters')
     let bytes = 0
@@ -221,7 +227,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const { directory, limits } = this.#deps
     const contact = directory.byNodeId(stream.nodeId)
     const peer = contact === undefined ? undefined : this.#peers.get(contact.contact)
-    if (contact === undefined || contact.blocked || peer === undefined) {
+    if (contact === undefined || peer === undefined || !this.#isAllowed(contact)) {
       stream.reset('not a contact')
     } else if (!isUp(peer.info) && this.sessionCount >= limits.sessionCountMax) {
       this.#deps.count('SESSION_LIMIT')
@@ -229,8 +235,12 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     } else if (!peer.session.tell({ type: 'inbound', stream }, 'control')) stream.reset('no session')
   }
 
+  #isAllowed({ blocked, trust }: Contact): boolean {
+    return !blocked && (this.#deps.requiredTrust === 'known' || trust === 'verified')
+  }
+
   #startSession(contact: Contact): void {
-    if (contact.blocked || this.#peers.has(contact.contact)) return
+    if (!this.#isAllowed(contact) || this.#peers.has(contact.contact)) return
     const { self, transport, receiving, randomBytes, limits, log } = this.#deps
     const id = contact.contact
     const peer: Peer = {

@@ -39,6 +39,11 @@ export class OpenLinks {
     return this.#links.length
   }
 
+  /** An old session is being drained for its successor. */
+  get isRekeying(): boolean {
+    return this.#links.some(({ endCode }) => endCode === 'REKEYED')
+  }
+
   /** A copy: links may end while it is walked. */
   all(): readonly OpenLink[] {
     return [...this.#links]

@@ -75,6 +75,12 @@ export class Sending {
     )
   }
 
+  /** Fails what the peer takes no message of: its limit is below this side's. */
+  failOversized(messageBytesMax: number, name: string): void {
+    const oversized = this.queue.removeWhere(({ bodies }) => bodies.some(body => body.length > messageBytesMax))
+    this.#fail(oversized, 'TOO_LARGE', () => `${name} takes at most ${messageBytesMax} bytes in a message`)
+  }
+
   /** Fails what has waited for its whole time. */
   failOverdue(describe: (channel: string) => string): void {
     this.#due = undefined

@@ -317,10 +317,10 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #openLink(link: Link): OpenLink {
     const { receiving, limits } = this.#deps
-    const epoch = Buffer.from(link.transcript.subarray(0, 8)).toString('hex')
+    const { ours, theirs } = epochsOf(link)
     const incoming = new IncomingLanes({
       receiving,
-      epoch,
+      epoch: theirs,
       countMax: limits.laneCountMax,
       messageBytesMax: limits.messageBytesMax,
       origin: { contact: this.#contact.contact, from: this.#contact.card.id, fromName: () => this.#contact.name },
@@ -331,7 +331,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     })
     const open = new OpenLink(
       link,
-      new OutgoingLanes(epoch, limits.laneCountMax),
+      new OutgoingLanes(ours, Math.min(limits.laneCountMax, link.hello.limits.lanes)),
       incoming,
       this.#actor.clock.monotonicMs()
     )
@@ -483,7 +483,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       if (open.link.isOver) continue
       const queue = open === this.#links.current ? this.#sending.queue : undefined
       if (queue !== undefined) this.#openLanes(open, queue)
-      for (const job of open.flush(queue, frameBytesMax)) job.done()
+      const frameBytes = Math.min(frameBytesMax, open.link.hello.limits.frameBytes)
+      for (const job of open.flush(queue, frameBytes)) job.done()
       // Once everything is written, our direction ends; when the peer's has too, the stream is over.
       if (open.isSendEnded && open.link.isWritable) open.link.end()
       if (open.link.wrapCount >= sessionWrapsMax)
@@ -495,6 +496,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #openLanes(open: OpenLink, queue: OutgoingQueue): void {
     if (open.isSendEnded) return
+    const { messageBytes } = open.link.hello.limits
+    if (messageBytes < this.#deps.limits.messageBytesMax) this.#sending.failOversized(messageBytes, this.#contact.name)
     const { opened, refused } = open.outgoing.open(queue.channels())
     for (const { lane, channel } of opened) open.queue({ laneOpen: { lane, channel, durable: false } })
     for (const channel of refused) {
@@ -524,8 +527,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #deriveState(): SessionState {
     if (this.#isClosing) return 'closing'
-    if (this.#links.current !== undefined)
-      return this.#links.count > 1 || this.#dialler.isBusy ? 'rekeying' : 'established'
+    if (this.#links.current !== undefined) {
+      return this.#dialler.isRekeying || this.#links.isRekeying ? 'rekeying' : 'established'
+    }
     if (this.#handshaking.size > 0) return 'negotiating'
     return this.#dialler.isBusy ? 'dialling' : 'offline'
   }
@@ -559,6 +563,13 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       ...(nextDialAt === undefined ? {} : { nextDialAt })
     })
   }
+}
+
+/** The first part of message IDs, one for each direction: both sides name a message alike, and no two messages of a session. */
+function epochsOf(link: Link): { readonly ours: string; readonly theirs: string } {
+  const hex = Buffer.from(link.transcript.subarray(0, 16)).toString('hex')
+  const [dialler, acceptor] = [hex.slice(0, 16), hex.slice(16)] as const
+  return link.openedByUs ? { ours: dialler, theirs: acceptor } : { ours: acceptor, theirs: dialler }
 }
 
 function isDialCode(code: string): code is 'DIAL_FAILED' | 'WRONG_NODE' | 'NOT_ACCEPTED' {

@@ -1,12 +1,5 @@
 import { DaemonError } from '../errors.ts'
 
-/** The longest frame before the peer is proven. A prelude may be `PRELUDE_FRAME_BYTES_MAX`. */
-export const UNPROVEN_FRAME_BYTES_MAX = 4 * 1024
-/** The longest first frame of a session stream. */
-export const PRELUDE_FRAME_BYTES_MAX = 16 * 1024
-/** The longest frame from a proven peer: a message of 1 MiB and its headers. */
-export const PROVEN_FRAME_BYTES_MAX = 1_088 * 1024
-
 /** A frame up to this size gets its buffer at once; a longer one as its bytes come, so that a length alone costs nothing. */
 const EAGER_BUFFER_BYTES_MAX = 64 * 1024
 /** Enough for 2^28 - 1, which is more than any frame. */

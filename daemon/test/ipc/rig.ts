@@ -24,6 +24,7 @@ export const LIMITS: IpcLimits = {
   requestBytesMax: 2 * MiB,
   callCountMax: 8,
   callBytesMax: 16 * MiB,
+  sendTimeoutMs: 10_000,
   shutdownTimeoutMs: 1_000
 }
 

@@ -127,7 +127,7 @@ class RawPeer {
         minor: 0,
         features: [],
         requiredFeatures: [],
-        limits: { messageBytes: 1, frameBytes: 1, lanes: 1 },
+        limits: { messageBytes: 1_048_576, frameBytes: 1_114_112, lanes: 1_024 },
         ownNodeId: nodeIdBytes(this.keyring.nodeId),
         peerNodeId: nodeIdBytes(house.keyring.nodeId),
         ownFingerprint: this.keyring.fingerprint,
@@ -312,7 +312,8 @@ describe('against a hostile peer a daemon', () => {
     ['own fingerprint', { ownFingerprint: random(32) }],
     ['peer fingerprint', { peerFingerprint: random(32) }],
     ['protocol', { protocol: '/parley/session/2.0.0' }],
-    ['boot ID', { bootId: random(3) }]
+    ['boot ID', { bootId: random(3) }],
+    ['limit of frames', { limits: { messageBytes: 1_048_576, frameBytes: 1_048_576, lanes: 1_024 } }]
   ])('closes on a hello whose %s differs', async (_field, change) => {
     const transcript = await mallory.handshake(alice)
     mallory.envelopes(mallory.hello(alice, transcript, change))

@@ -137,3 +137,46 @@ describe('a session actor that fails', () => {
     await sent
   })
 })
+
+describe('a daemon that asks for verified contacts', () => {
+  it('talks to none that is only known, and says why', async () => {
+    const town = new Town('policy')
+    const alice = await town.house('alice', { trust: { require: 'verified' } })
+    const bob = await town.house('bob')
+    await alice.knows(bob)
+    await bob.knows(alice)
+    await town.clock.advance(20_000)
+    expect(await codeOf(() => alice.send('bob', [textBody('x')]))).toBe('UNTRUSTED')
+    expect(alice.state('bob')).toBe('offline')
+    expect(bob.manager.get('alice').session.lastEnd?.code).toBe('NOT_ACCEPTED')
+  })
+})
+
+describe('limits that a peer announces', () => {
+  it('hold for what is sent to it', async () => {
+    const town = new Town('limits')
+    const alice = await town.house('alice')
+    const bob = await town.house('bob', {
+      limits: { messageBytesMax: 65_536, frameBytesMax: 131_072, laneCountMax: 1 }
+    })
+    await alice.knows(bob)
+    await bob.knows(alice)
+    await town.until(() => alice.state('bob') === 'established' && bob.state('alice') === 'established')
+    const heard = bob.listen()
+    expect(await codeOf(() => town.run(alice.send('bob', [new Uint8Array(65_537)])))).toBe('TOO_LARGE')
+    await town.run(alice.send('bob', [new Uint8Array(65_536), new Uint8Array(65_536)]))
+    await town.until(() => heard.count === 2)
+    expect(await codeOf(() => town.run(alice.send('bob', [textBody('x')], 'second')))).toBe('CHANNEL_LIMIT')
+    expect(alice.state('bob')).toBe('established')
+  })
+
+  it('do not make two messages of a session share an ID', async () => {
+    const town = new Town('ids')
+    const [alice, bob] = await town.pair()
+    bob.listen()
+    alice.listen()
+    const [there] = (await town.run(alice.send('bob', [textBody('x')]))).ids
+    const [back] = (await town.run(bob.send('alice', [textBody('x')]))).ids
+    expect(there?.first).not.toBe(back?.first)
+  })
+})

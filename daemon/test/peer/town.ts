@@ -48,6 +48,17 @@ export class Town {
     return [alice, bob]
   }
 
+  /** Lets time pass until `work` is done. */
+  async run<T>(work: Promise<T>): Promise<T> {
+    let isDone = false
+    const done = work.finally(() => {
+      isDone = true
+    })
+    done.catch(() => {}) // it is thrown at the end
+    await this.until(() => isDone)
+    return done
+  }
+
   /** Lets time pass until `condition` holds. */
   async until(condition: () => boolean, limitMs = 60_000, stepMs = 10): Promise<void> {
     const endMs = this.clock.monotonicMs() + limitMs
@@ -139,6 +150,7 @@ export class House {
           transport,
           randomBytes,
           limits,
+          requiredTrust: this.config.trust.require,
           receiving: { openLane: origin => this.#openLane(origin) },
           health: new HealthBoard(clock, body => this.#noteHealth(body)),
           log: { debug: () => {}, info: () => {}, warn: () => {}, error: fields => this.failures.push(fields) },

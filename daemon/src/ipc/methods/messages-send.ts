@@ -6,7 +6,6 @@ import { bodies, channel, integer, peer } from '../params.ts'
 
 /** The channel of messages that name none. */
 const CHANNEL = 'default'
-const TIMEOUT_MS = 10_000
 const TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000
 
 export const messagesSend: Method = defineMethod('messages.send', {
@@ -29,7 +28,7 @@ export const messagesSend: Method = defineMethod('messages.send', {
       peer: params.peer,
       channel: name,
       bodies: params.bodies,
-      timeoutMs: params.timeoutMs ?? TIMEOUT_MS
+      timeoutMs: params.timeoutMs ?? deps.limits.sendTimeoutMs
     })
   }
 })
