@@ -32,6 +32,7 @@ const LIMITS = {
   requestBytesMax: REQUEST_BYTES_MAX,
   callCountMax: 256,
   callBytesMax: 16 * MiB,
+  sendTimeoutMs: 10_000,
   shutdownTimeoutMs: 1_000
 }
 
