@@ -1,0 +1,30 @@
+// The names, arguments and errors of wasm-themis 0.15.0 over the cores of this package.
+
+import { ThemisError, ThemisErrorCode } from './themis/errors.ts'
+import { initialize, initialized } from './themis/initialize.ts'
+import { KeyPair, PrivateKey, PublicKey, SymmetricKey } from './themis/keys.ts'
+import { SecureMessageSign, SecureMessageVerify } from './themis/message.ts'
+import { SessionDropIn } from './themis/session.ts'
+
+export type { InitializedPromise } from './themis/initialize.ts'
+export type { KeyCallback } from './themis/session.ts'
+
+/** A session with a peer that knows our public key, and whose public key we know. Buffers in and out. */
+export class SecureSession extends SessionDropIn {
+  protected override nowSeconds(): number {
+    return Math.floor(Date.now() / 1_000)
+  }
+}
+
+export {
+  initialize,
+  initialized,
+  KeyPair,
+  PrivateKey,
+  PublicKey,
+  SecureMessageSign,
+  SecureMessageVerify,
+  SymmetricKey,
+  ThemisError,
+  ThemisErrorCode
+}
