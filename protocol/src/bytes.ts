@@ -32,26 +32,34 @@ export function copyBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes)
 }
 
+// Plain indexing: a DataView for each integer, or a tuple of its bytes, costs more than the reading.
+
 /** Reads an unsigned 32-bit big-endian integer. The caller has checked that four bytes are there. */
 export function readU32be(bytes: Uint8Array, offset: number): number {
-  const [a, b, c, d] = fourBytes(bytes, offset)
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+  const high = ((bytes[offset] as number) << 24) | ((bytes[offset + 1] as number) << 16)
+  return (high | ((bytes[offset + 2] as number) << 8) | (bytes[offset + 3] as number)) >>> 0
 }
 
 /** Reads an unsigned 32-bit little-endian integer. The caller has checked that four bytes are there. */
 export function readU32le(bytes: Uint8Array, offset: number): number {
-  const [a, b, c, d] = fourBytes(bytes, offset)
-  return ((d << 24) | (c << 16) | (b << 8) | a) >>> 0
+  const high = ((bytes[offset + 3] as number) << 24) | ((bytes[offset + 2] as number) << 16)
+  return (high | ((bytes[offset + 1] as number) << 8) | (bytes[offset] as number)) >>> 0
 }
 
 /** Writes an unsigned 32-bit big-endian integer. */
 export function writeU32be(bytes: Uint8Array, offset: number, value: number): void {
-  for (let i = 0; i < 4; i++) bytes[offset + i] = value >>> (24 - 8 * i)
+  bytes[offset] = value >>> 24
+  bytes[offset + 1] = value >>> 16
+  bytes[offset + 2] = value >>> 8
+  bytes[offset + 3] = value
 }
 
 /** Writes an unsigned 32-bit little-endian integer. */
 export function writeU32le(bytes: Uint8Array, offset: number, value: number): void {
-  for (let i = 0; i < 4; i++) bytes[offset + i] = value >>> (8 * i)
+  bytes[offset] = value
+  bytes[offset + 1] = value >>> 8
+  bytes[offset + 2] = value >>> 16
+  bytes[offset + 3] = value >>> 24
 }
 
 /** Reads an unsigned 64-bit big-endian integer; beyond 2^53 - 1 the result is `Number.MAX_SAFE_INTEGER`. */
@@ -86,9 +94,4 @@ export function poolRandomBytes(source: RandomBytes, poolBytes = 4096): RandomBy
     used += length
     return pool.subarray(used - length, used)
   }
-}
-
-// Plain indexing: a DataView for each integer costs more than the reading.
-function fourBytes(bytes: Uint8Array, offset: number): [number, number, number, number] {
-  return [bytes[offset], bytes[offset + 1], bytes[offset + 2], bytes[offset + 3]] as [number, number, number, number]
 }

@@ -1,7 +1,7 @@
 import { type RandomBytes, readU32le, wipeBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { type AesKey, importAesKey } from '../soter/aead.ts'
-import { openDataMessage, sealDataMessage } from './data-message.ts'
+import { type NewDataMessage, openDataMessage, sealDataMessage, sealDataMessageParts } from './data-message.ts'
 import { deriveDataKeys } from './key-schedule.ts'
 import { assertInWindow, assertNext, type ReceivePolicy } from './receive-policy.ts'
 import type { SessionRole, SessionSecrets } from './state.ts'
@@ -72,18 +72,17 @@ export class DataChannel {
     return { outgoing: this.#outgoing, incoming: this.#incoming }
   }
 
+  /** See `SecureSession.wrap`. */
+  wrap(message: Uint8Array, nowSeconds: number): Uint8Array {
+    const wrapped = sealDataMessage(this.#sendKey, this.#next(nowSeconds), message)
+    this.#wrote()
+    return wrapped
+  }
+
   /** See `SecureSession.wrapParts`. */
   wrapParts(parts: readonly Uint8Array[], nowSeconds: number): Uint8Array[] {
-    assertUnixSeconds(nowSeconds)
-    const wrapped = sealDataMessage(this.#sendKey, {
-      sessionId: this.sessionId,
-      sequence: this.#outgoing,
-      sentAtSeconds: nowSeconds,
-      iv: this.#randomBytes(16),
-      parts
-    })
-    this.#outgoing = (this.#outgoing + 1) >>> 0
-    this.#wrapped++
+    const wrapped = sealDataMessageParts(this.#sendKey, this.#next(nowSeconds), parts)
+    this.#wrote()
     return wrapped
   }
 
@@ -101,6 +100,21 @@ export class DataChannel {
     }
     this.#unwrapped++
     return { message, sentAtSeconds }
+  }
+
+  #next(nowSeconds: number): NewDataMessage {
+    assertUnixSeconds(nowSeconds)
+    return {
+      sessionId: this.sessionId,
+      sequence: this.#outgoing,
+      sentAtSeconds: nowSeconds,
+      iv: this.#randomBytes(16)
+    }
+  }
+
+  #wrote(): void {
+    this.#outgoing = (this.#outgoing + 1) >>> 0
+    this.#wrapped++
   }
 }
 

@@ -1,4 +1,4 @@
-import { concatBytes, copyBytes, type RandomBytes } from '../bytes.ts'
+import { copyBytes, type RandomBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { generateKeyPair, type KeyPair, type PrivateKey, type PublicKey } from '../keys.ts'
 import { DataChannel, type DataChannelOptions, type SessionCounts, type UnwrappedMessage } from './data-channel.ts'
@@ -156,7 +156,7 @@ export class SecureSession implements Disposable {
    * @throws {RangeError} for an empty or too long message, or a time that is no safe integer
    */
   wrap(message: Uint8Array, nowSeconds: number): Uint8Array {
-    return concatBytes(...this.wrapParts([message], nowSeconds))
+    return this.#established().wrap(message, nowSeconds)
   }
 
   /**

@@ -36,6 +36,18 @@ export function sealGcm(key: AesKey, nonce: Uint8Array, parts: readonly Uint8Arr
 }
 
 /**
+ * As {@link sealGcm}, of one part, where it stands: encrypts `bytes` from `start` to 16 bytes before their end, and writes
+ * the tag into those 16.
+ */
+export function sealGcmInPlace(key: AesKey, nonce: Uint8Array, bytes: Uint8Array, start: number): void {
+  const tagStart = bytes.length - GCM_TAG_BYTES
+  const cipher = createCipheriv(ALGORITHM, key, nonce, OPTIONS)
+  bytes.set(cipher.update(bytes.subarray(start, tagStart)), start)
+  cipher.final()
+  bytes.set(cipher.getAuthTag(), tagStart)
+}
+
+/**
  * Decrypts AES-256-GCM without associated data. Nothing is released before the tag has been checked.
  *
  * @returns the plaintext in a new buffer

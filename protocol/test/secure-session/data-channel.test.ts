@@ -157,6 +157,19 @@ describe.each<ReceivePolicy>(['themis', 'ordered'])('data messages with policy %
   })
 })
 
+test('a message in one part is, byte for byte, what it is as a whole', () => {
+  const bothWays = [1, 100, 16_384, 16_385, 100_000].map(length => {
+    const [first, second] = [seededBytes('same'), seededBytes('same')].map(
+      random => new DataChannel({ role: 'client', secrets, receivePolicy: 'ordered', randomBytes: random })
+    ) as [DataChannel, DataChannel]
+    const message = randomBytes(length)
+    return [first.wrap(message, NOW_SECONDS), concatBytes(...second.wrapParts([message], NOW_SECONDS))]
+  })
+  for (const [whole, joined] of bothWays) {
+    expect(Buffer.compare(whole as Uint8Array, joined as Uint8Array)).toBe(0)
+  }
+})
+
 test('large messages in parts are opened as one', () => {
   const [client, server] = channelPair('ordered')
   const parts = [1, 16_384, 16_385, 100_000, 1, 0, 200_000].map(length => randomBytes(length))
@@ -173,8 +186,9 @@ describe('one data message', () => {
 
   test('its nonce is the first 12 of 16 IV bytes', () => {
     const [iv, other] = [new Uint8Array(16).fill(4), new Uint8Array(16).fill(4, 0, 12)]
-    const sealed = [iv, other].map(bytes => sealDataMessage(key, { ...fields, iv: bytes, parts: [Uint8Array.of(5)] }))
-    expect(sealed[0]?.slice(1)).toEqual(sealed[1]?.slice(1))
+    const sealed = [iv, other].map(bytes => sealDataMessage(key, { ...fields, iv: bytes }, Uint8Array.of(5)))
+    expect(sealed[0]).not.toEqual(sealed[1])
+    expect(sealed[0]?.slice(20)).toEqual(sealed[1]?.slice(20))
   })
 
   test('a declared length that is not the real one is refused, though the tag is right', () => {
@@ -199,6 +213,8 @@ describe('one data message', () => {
     }
     const huge = Object.create(Uint8Array.prototype, { length: { value: 2 ** 31 } }) as Uint8Array
     expect(() => client.wrapParts([huge], NOW_SECONDS)).toThrow(RangeError)
+    expect(() => client.wrap(huge, NOW_SECONDS)).toThrow(RangeError)
+    expect(() => client.wrap(new Uint8Array(0), NOW_SECONDS)).toThrow(RangeError)
     expect(client.counts.wrapped).toBe(0)
   })
 })
