@@ -1,5 +1,5 @@
 import { readU32le } from '../bytes.ts'
-import { hmacSha256 } from '../soter/hash.ts'
+import { hmacSha256, importHmacKey } from '../soter/hash.ts'
 import { soterKdf } from '../soter/kdf.ts'
 import type { Participant } from './messages.ts'
 import type { SessionSecrets } from './state.ts'
@@ -32,9 +32,20 @@ export function deriveSecrets(sharedSecret: Uint8Array, client: Participant, ser
   return { sessionId, masterKey: soterKdf(sharedSecret, LABEL_MASTER_KEY, [sessionId], 32) }
 }
 
-/** The MAC of message 3 (over the server's ephemeral key) or of message 4 (over the client's). */
-export function handshakeMac(secrets: SessionSecrets, ephemeralKey: Uint8Array): Uint8Array {
-  return hmacSha256(secrets.masterKey, ephemeralKey, secrets.sessionId)
+/** The MACs of message 3, over the server's ephemeral key, and of message 4, over the client's. */
+export interface HandshakeMacs {
+  /** 32 bytes each. */
+  readonly proceedMac: Uint8Array
+  readonly finishMac: Uint8Array
+}
+
+/** Computes both MACs of a handshake: each side sends one and awaits the other. */
+export function handshakeMacs(secrets: SessionSecrets, client: Participant, server: Participant): HandshakeMacs {
+  const key = importHmacKey(secrets.masterKey)
+  return {
+    proceedMac: hmacSha256(key, server.ephemeralKey, secrets.sessionId),
+    finishMac: hmacSha256(key, client.ephemeralKey, secrets.sessionId)
+  }
 }
 
 /**
@@ -43,7 +54,8 @@ export function handshakeMac(secrets: SessionSecrets, ephemeralKey: Uint8Array):
  * @see Themis src/themis/secure_session_utils.c, session_derive_message_keys
  */
 export function deriveDataKeys({ masterKey, sessionId }: SessionSecrets): DataKeys {
-  const derive = (label: string, lengthBytes: number) => soterKdf(masterKey, label, [sessionId], lengthBytes)
+  const key = importHmacKey(masterKey)
+  const derive = (label: string, lengthBytes: number) => soterKdf(key, label, [sessionId], lengthBytes)
   return {
     clientKey: derive(LABEL_CLIENT_KEY, 32),
     serverKey: derive(LABEL_SERVER_KEY, 32),

@@ -2,7 +2,7 @@ import { copyBytes, wipeBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { decodePublicKey, type KeyPair, type PrivateKey, type PublicKey } from '../keys.ts'
 import { equalBytes } from '../soter/hash.ts'
-import { deriveSecrets, handshakeMac } from './key-schedule.ts'
+import { deriveSecrets, handshakeMacs } from './key-schedule.ts'
 import {
   bothSigned,
   decodeFinish,
@@ -105,8 +105,7 @@ function acceptClient(
         remoteId: connect.id,
         clientKey,
         proceedSigned: bothSigned(connect, own),
-        proceedMac: handshakeMac(secrets, own.ephemeralKey),
-        finishMac: handshakeMac(secrets, connect.ephemeralKey),
+        ...handshakeMacs(secrets, connect, own),
         secrets,
         messages: [connect.bytes, message]
       },
@@ -135,14 +134,14 @@ function proceedClient(
     const own: Participant = { id, ephemeralKey: ephemeral.publicKey.toBytes() }
     if (!serverKey.verify(bothSigned(accept, own), accept.signature)) throw unauthentic()
     const secrets = agree(ephemeral.privateKey, decodeEphemeralKey(accept.ephemeralKey), own, accept)
-    const mac = handshakeMac(secrets, accept.ephemeralKey)
-    const message = encodeProceed(privateKey.sign(bothSigned(own, accept)), mac)
+    const { proceedMac, finishMac } = handshakeMacs(secrets, own, accept)
+    const message = encodeProceed(privateKey.sign(bothSigned(own, accept)), proceedMac)
     return {
       state: {
         tag: 'awaiting-finish',
         remoteId: accept.id,
         secrets,
-        finishMac: handshakeMac(secrets, own.ephemeralKey),
+        finishMac,
         messages: [...messages, accept.bytes, message]
       },
       effects: [{ type: 'send', bytes: message }]

@@ -1,7 +1,5 @@
 import { writeU32be } from '../bytes.ts'
-import { DIGEST_BYTES, hmacSha256 } from './hash.ts'
-
-const ENCODER = new TextEncoder()
+import { DIGEST_BYTES, type HmacKey, hmacSha256 } from './hash.ts'
 
 /**
  * The soter key derivation: one block of HMAC-SHA-256 over a counter, a label and contexts.
@@ -15,7 +13,7 @@ const ENCODER = new TextEncoder()
  * @see Themis src/soter/soter_kdf.c, soter_kdf
  */
 export function soterKdf(
-  key: Uint8Array | undefined,
+  key: Uint8Array | HmacKey | undefined,
   label: string,
   contexts: readonly Uint8Array[],
   lengthBytes: number
@@ -23,19 +21,19 @@ export function soterKdf(
   if (!Number.isInteger(lengthBytes) || lengthBytes < 1 || lengthBytes > DIGEST_BYTES) {
     throw new RangeError('a derived key has 1 to 32 bytes')
   }
-  if (key?.length === 0) throw new RangeError('the key of a derivation is empty')
-  const labelBytes = ENCODER.encode(label)
-  const head = new Uint8Array(4 + labelBytes.length + 1)
+  if (key instanceof Uint8Array && key.length === 0) throw new RangeError('the key of a derivation is empty')
+  const head = new Uint8Array(4 + label.length + 1)
   writeU32be(head, 0, 1)
-  head.set(labelBytes, 4)
-  const block = hmacSha256(key ?? implicitKey(labelBytes, contexts), head, ...contexts)
+  for (let i = 0; i < label.length; i++) head[4 + i] = label.charCodeAt(i)
+  const block = hmacSha256(key ?? implicitKey([head.subarray(4, -1), ...contexts]), head, ...contexts)
   return block.subarray(0, lengthBytes)
 }
 
-function implicitKey(label: Uint8Array, contexts: readonly Uint8Array[]): Uint8Array {
+function implicitKey(sources: readonly Uint8Array[]): Uint8Array {
   const key = new Uint8Array(DIGEST_BYTES)
-  for (const source of [label, ...contexts]) {
-    for (const [i, byte] of source.subarray(0, DIGEST_BYTES).entries()) key[i] = (key[i] as number) ^ byte
+  for (const source of sources) {
+    const length = Math.min(source.length, DIGEST_BYTES)
+    for (let i = 0; i < length; i++) key[i] = (key[i] as number) ^ (source[i] as number)
   }
   return key
 }
