@@ -14,6 +14,17 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return joined
 }
 
+/**
+ * Refuses what is not bytes: from JavaScript a text would otherwise count as bytes of another length.
+ *
+ * @throws {TypeError}
+ */
+export function assertBytes(value: unknown, name: string): asserts value is Uint8Array {
+  // Not instanceof: bytes of another realm, as in a test runner, are bytes.
+  if (Object.prototype.toString.call(value) !== '[object Uint8Array]')
+    throw new TypeError(`${name} must be a Uint8Array`)
+}
+
 /** Overwrites a buffer with zeros. Best effort: copies made by the runtime are out of reach. */
 export function wipeBytes(bytes: Uint8Array): void {
   bytes.fill(0)

@@ -1,17 +1,46 @@
 export { poolRandomBytes, type RandomBytes } from './bytes.ts'
 export { ProtocolError, type ProtocolErrorCode, THEMIS_STATUS, type ThemisOperation, themisStatus } from './errors.ts'
 export {
+  type AnyPrivateKey,
+  type AnyPublicKey,
   assertValidKey,
+  decodeAnyPrivateKey,
+  decodeAnyPublicKey,
   decodePrivateKey,
   decodePublicKey,
+  decodeRsaPrivateKey,
+  decodeRsaPublicKey,
   fingerprint,
   generateKeyPair,
+  generateSymmetricKey,
   type KeyKind,
   type KeyPair,
   keyKind,
   type PrivateKey,
-  type PublicKey
+  type PublicKey,
+  SYMMETRIC_KEY_BYTES
 } from './keys.ts'
+export {
+  generateRsaKeyPair,
+  generateRsaKeyPairAsync,
+  type RsaBits,
+  type RsaKeyPair,
+  type RsaPrivateKey,
+  type RsaPublicKey
+} from './rsa-keys.ts'
+export { decryptContextImprint, encryptContextImprint } from './secure-cell/context-imprint.ts'
+export { CELL_MESSAGE_BYTES_MAX } from './secure-cell/header.ts'
+export {
+  decryptSealWithPassphrase,
+  decryptSealWithPassphraseAsync,
+  encryptSealWithPassphrase,
+  encryptSealWithPassphraseAsync,
+  type IterationLimits,
+  PASSPHRASE_ITERATIONS
+} from './secure-cell/passphrase.ts'
+export { decryptSeal, encryptSeal } from './secure-cell/seal.ts'
+export { decryptTokenProtect, encryptTokenProtect, type TokenProtected } from './secure-cell/token-protect.ts'
+export { decryptMessage, encryptMessage } from './secure-message/encrypt.ts'
 export { signMessage, verifyMessage } from './secure-message/sign.ts'
 export type { SessionCounts, UnwrappedMessage } from './secure-session/data-channel.ts'
 export { WRAP_OVERHEAD_BYTES, WRAPPED_MESSAGE_BYTES_MAX } from './secure-session/data-message.ts'

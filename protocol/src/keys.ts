@@ -1,9 +1,11 @@
 import type { ECDH, KeyObject } from 'node:crypto'
 import { copyBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
 import { ProtocolError } from './errors.ts'
+import { RsaPrivateKey, RsaPublicKey } from './rsa-keys.ts'
 import { CONTAINER_HEADER_BYTES, containerTag, encodeContainer, hasRightChecksum } from './soter/container.ts'
 import { type Curve, curveOfTag, decodePoint, ecdhSecret, importScalar, P256 } from './soter/ecdh.ts'
 import { sha256 } from './soter/hash.ts'
+import { type RsaSize, rsaSizeOfTag } from './soter/rsa.ts'
 import { importSigningKey, importVerifyingKey, signEcdsa, verifyEcdsa } from './soter/signature.ts'
 
 /** What a key container claims to be, by its length and the first three characters of its tag alone. */
@@ -63,6 +65,7 @@ export function assertValidKey(key: Uint8Array): void {
 
 /** A public EC key whose form and point have been checked. */
 export class PublicKey {
+  readonly algorithm = 'EC'
   readonly curve: Curve['name']
   readonly #curve: Curve
   readonly #container: Uint8Array
@@ -96,6 +99,7 @@ export class PublicKey {
 
 /** A private EC key in range. Shows nothing of itself to `inspect` and `JSON.stringify`. */
 export class PrivateKey {
+  readonly algorithm = 'EC'
   readonly curve: Curve['name']
   readonly #curve: Curve
   readonly #scalar: Uint8Array
@@ -166,31 +170,81 @@ export interface KeyPair {
   readonly publicKey: PublicKey
 }
 
+/** A public key of either kind, for what takes both. */
+export type AnyPublicKey = PublicKey | RsaPublicKey
+
+/** A private key of either kind, for what takes both. */
+export type AnyPrivateKey = PrivateKey | RsaPrivateKey
+
 /**
- * Reads a public key container, compressed or not.
+ * Reads a public EC key container, compressed or not.
  *
  * @param key - a key container; copied
- * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`; `NOT_SUPPORTED` for RSA
+ * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
  */
 export function decodePublicKey(key: Uint8Array): PublicKey {
   const container = copyBytes(key)
-  const curve = curveOfKey(container, 'ec-public')
+  const curve = curveOfTag(tagCharacter(container, 'ec-public')) as Curve
   return new PublicKey(curve, container, decodePoint(curve, container.subarray(CONTAINER_HEADER_BYTES)))
 }
 
 /**
- * Reads a private key container, with or without the spare zero byte that Themis writes.
+ * Reads a private EC key container, with or without the spare zero byte that Themis writes.
  *
  * @param key - a key container; copied; the caller should wipe it
- * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`; `NOT_SUPPORTED` for RSA
+ * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
  */
 export function decodePrivateKey(key: Uint8Array): PrivateKey {
   const container = plainBytes(key)
-  const curve = curveOfKey(container, 'ec-private')
+  const curve = curveOfTag(tagCharacter(container, 'ec-private')) as Curve
   const payload = container.subarray(CONTAINER_HEADER_BYTES)
   const isLong = payload.length > curve.fieldBytes
   if (isLong && payload[0] !== 0) throw new ProtocolError('INVALID_KEY', 'private scalar out of range')
   return new PrivateKey(curve, copyBytes(payload.subarray(isLong ? 1 : 0)))
+}
+
+/**
+ * Reads a public RSA key container of 1024, 2048, 4096 or 8192 bits.
+ *
+ * @param key - a key container; copied
+ * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
+ */
+export function decodeRsaPublicKey(key: Uint8Array): RsaPublicKey {
+  const container = plainBytes(key)
+  const size = rsaSizeOfTag(tagCharacter(container, 'rsa-public')) as RsaSize
+  return new RsaPublicKey(size, copyBytes(container.subarray(CONTAINER_HEADER_BYTES)))
+}
+
+/**
+ * Reads a private RSA key container of 1024, 2048, 4096 or 8192 bits. Containers without the Chinese remainder
+ * values (zeros in their place) are refused, as in Themis, which cannot use them.
+ *
+ * @param key - a key container; copied; the caller should wipe it
+ * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
+ */
+export function decodeRsaPrivateKey(key: Uint8Array): RsaPrivateKey {
+  const container = plainBytes(key)
+  const size = rsaSizeOfTag(tagCharacter(container, 'rsa-private')) as RsaSize
+  return new RsaPrivateKey(size, copyBytes(container.subarray(CONTAINER_HEADER_BYTES)))
+}
+
+/**
+ * Reads a public key container, EC or RSA.
+ *
+ * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`
+ */
+export function decodeAnyPublicKey(key: Uint8Array): AnyPublicKey {
+  return keyKind(key) === 'rsa-public' ? decodeRsaPublicKey(key) : decodePublicKey(key)
+}
+
+/**
+ * Reads a private key container, EC or RSA.
+ *
+ * @param key - the caller should wipe it
+ * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`
+ */
+export function decodeAnyPrivateKey(key: Uint8Array): AnyPrivateKey {
+  return keyKind(key) === 'rsa-private' ? decodeRsaPrivateKey(key) : decodePrivateKey(key)
 }
 
 /**
@@ -211,16 +265,22 @@ export function generateKeyPair(randomBytes: RandomBytes): KeyPair {
   throw new RangeError('the random source gives no usable scalar')
 }
 
+/** Bytes of a symmetric key that is made here; as a master key of Secure Cell any length from 1 will do. */
+export const SYMMETRIC_KEY_BYTES = 32
+
+/** Makes a symmetric key of 32 random bytes. The caller owns it and should wipe it. */
+export function generateSymmetricKey(randomBytes: RandomBytes): Uint8Array {
+  return copyBytes(randomBytes(SYMMETRIC_KEY_BYTES))
+}
+
 /** SHA-256 of the public key's container, 32 bytes: how a key is named to people and compared. */
-export function fingerprint(publicKey: PublicKey): Uint8Array {
+export function fingerprint(publicKey: AnyPublicKey): Uint8Array {
   return sha256(publicKey.toBytes())
 }
 
-function curveOfKey(container: Uint8Array, kind: KeyKind): Curve {
+// Once the form has been checked, the character is one of the four or three that the kind has.
+function tagCharacter(container: Uint8Array, kind: KeyKind): string {
   assertValidKey(container)
-  const actual = keyKind(container)
-  if (actual.startsWith('rsa')) throw new ProtocolError('NOT_SUPPORTED', 'RSA keys are not supported')
-  const curve = curveOfTag(containerTag(container).charAt(3))
-  if (actual !== kind || curve === undefined) throw new ProtocolError('INVALID_KEY', `not an ${kind} key`)
-  return curve
+  if (keyKind(container) !== kind) throw new ProtocolError('INVALID_KEY', `not an ${kind} key`)
+  return containerTag(container).charAt(3)
 }
