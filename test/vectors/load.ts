@@ -19,17 +19,21 @@ export interface Expectation {
 
 export type GeneratedMessage = string | { readonly gen: string; readonly length: number }
 
-/** Reads a vector file and prints, when its tests are done, how many of its cases were run. */
-export function loadVectors<Case extends VectorCase>(
-  file: string,
-  leaveOut: (vector: Case) => boolean = () => false
-): { readonly cases: readonly Case[]; readonly leftOut: readonly Case[] } {
+/** Reads a vector file and prints, when its tests are done, how many cases it has, all of which are run. */
+export function loadVectors<Case extends VectorCase>(file: string): { readonly cases: readonly Case[] } {
   const text = readFileSync(new URL(`data/${file}`, import.meta.url), 'utf8')
-  const all = (JSON.parse(text) as { readonly cases: readonly Case[] }).cases
-  const leftOut = all.filter(leaveOut)
-  const cases = all.filter(vector => !leaveOut(vector))
-  afterAll(() => console.info(`${file}: ${all.length} cases, ${cases.length} run, ${leftOut.length} left out (RSA)`))
-  return { cases, leftOut }
+  const { cases } = JSON.parse(text) as { readonly cases: readonly Case[] }
+  afterAll(() => {
+    const count = (policy: Policy) => cases.filter(vector => vector.policy === policy).length
+    const policies = (['must', 'any', 'harden'] as const).map(policy => `${count(policy)} ${policy}`).join(', ')
+    console.info(`${file}: ${cases.length} cases run (${policies})`)
+  })
+  return { cases }
+}
+
+/** The bytes of a value that may be absent. */
+export function fromBase64OrNull(text: string | null): Uint8Array | undefined {
+  return text === null ? undefined : fromBase64(text)
 }
 
 export function fromBase64(text: string): Uint8Array {
