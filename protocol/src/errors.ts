@@ -7,6 +7,7 @@
  * - `INVALID_STATE`: the local call is not possible in this state
  * - `NOT_ESTABLISHED`: data was given to, or asked of, a session without keys
  * - `SEQUENCE_OUT_OF_RANGE`, `TIME_OUT_OF_RANGE`: genuine, but refused by the receive policy
+ * - `TRANSPORT_FAILED`: what carries the messages of a session failed, or ended too early
  * - `PEER_UNKNOWN`: the caller has no key for the identity that the peer claims
  * - `INVALID_KEY`: not a key, of the wrong kind, or with impossible key material
  * - `DATA_CORRUPT`: a checksum is wrong
@@ -20,6 +21,7 @@ export type ProtocolErrorCode =
   | 'NOT_ESTABLISHED'
   | 'SEQUENCE_OUT_OF_RANGE'
   | 'TIME_OUT_OF_RANGE'
+  | 'TRANSPORT_FAILED'
   | 'PEER_UNKNOWN'
   | 'INVALID_KEY'
   | 'DATA_CORRUPT'
@@ -48,6 +50,7 @@ export const THEMIS_STATUS: Readonly<Record<ProtocolErrorCode, Readonly<Record<T
   NOT_ESTABLISHED: { handshake: 19, other: 19 },
   SEQUENCE_OUT_OF_RANGE: { handshake: 12, other: 12 },
   TIME_OUT_OF_RANGE: { handshake: 12, other: 12 },
+  TRANSPORT_FAILED: { handshake: 20, other: 20 },
   PEER_UNKNOWN: { handshake: 21, other: 21 },
   INVALID_KEY: { handshake: 12, other: 12 },
   DATA_CORRUPT: { handshake: 12, other: 15 },
