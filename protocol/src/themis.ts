@@ -1,11 +1,13 @@
 // The names, arguments and errors of wasm-themis 0.15.0 over the cores of this package.
 
+import { SecureCellContextImprint, SecureCellSeal, SecureCellTokenProtect } from './themis/cell.ts'
 import { ThemisError, ThemisErrorCode } from './themis/errors.ts'
 import { initialize, initialized } from './themis/initialize.ts'
 import { KeyPair, PrivateKey, PublicKey, SymmetricKey } from './themis/keys.ts'
-import { SecureMessageSign, SecureMessageVerify } from './themis/message.ts'
+import { SecureMessage, SecureMessageSign, SecureMessageVerify } from './themis/message.ts'
 import { SessionDropIn } from './themis/session.ts'
 
+export type { SecureCellSealWithPassphrase, TokenProtectResult } from './themis/cell.ts'
 export type { InitializedPromise } from './themis/initialize.ts'
 export type { KeyCallback } from './themis/session.ts'
 
@@ -22,6 +24,10 @@ export {
   KeyPair,
   PrivateKey,
   PublicKey,
+  SecureCellContextImprint,
+  SecureCellSeal,
+  SecureCellTokenProtect,
+  SecureMessage,
   SecureMessageSign,
   SecureMessageVerify,
   SymmetricKey,

@@ -1,10 +1,10 @@
-import { assertValidKey, generateKeyPair, type KeyKind, keyKind } from '../keys.ts'
+import { assertValidKey, generateKeyPair, generateSymmetricKey, type KeyKind, keyKind } from '../keys.ts'
+import { generateRsaKeyPair, generateRsaKeyPairAsync, type RsaBits, type RsaKeyPair } from '../rsa-keys.ts'
 import { bytesOf } from './arguments.ts'
-import { asThemis, invalidParameter, ThemisError } from './errors.ts'
+import { asThemis, invalidParameter, ThemisError, themisErrorOf } from './errors.ts'
 import { randomBytes } from './random.ts'
 
 const SUBSYSTEM = 'KeyPair'
-const SYMMETRIC_KEY_BYTES = 32
 
 /** A key that is a `Uint8Array`; what its methods make (`slice`, `subarray`, `map`) are plain ones. */
 class KeyBytes extends Uint8Array {
@@ -72,6 +72,24 @@ export class KeyPair {
     }
   }
 
+  /**
+   * Makes an RSA pair; wasm-themis has nothing like it. Blocks for a tenth of a second and more.
+   *
+   * @throws `ThemisError` 12 for another number of bits
+   */
+  static generateRSA(bits: RsaBits = 2048): KeyPair {
+    return asThemis(SUBSYSTEM, () => pairOf(generateRsaKeyPair(bits)))
+  }
+
+  /** As {@link KeyPair.generateRSA}, on a thread of its own. */
+  static async generateRSAAsync(bits: RsaBits = 2048): Promise<KeyPair> {
+    try {
+      return pairOf(await generateRsaKeyPairAsync(bits))
+    } catch (error) {
+      throw themisErrorOf(SUBSYSTEM, error)
+    }
+  }
+
   get publicKey(): PublicKey {
     return this.#publicKey
   }
@@ -81,10 +99,14 @@ export class KeyPair {
   }
 }
 
+function pairOf({ privateKey, publicKey }: RsaKeyPair): KeyPair {
+  return new KeyPair(new PrivateKey(privateKey.toBytes()), new PublicKey(publicKey.toBytes()))
+}
+
 /** Bytes to be a master key of Secure Cell: 32 random ones, or a copy of given ones. */
 export class SymmetricKey extends SecretKeyBytes {
   /** @throws {TypeError} when it is not bytes; `ThemisError` 12 when it is empty */
-  constructor(array: Uint8Array | ArrayBuffer = randomBytes(SYMMETRIC_KEY_BYTES)) {
+  constructor(array: Uint8Array | ArrayBuffer = generateSymmetricKey(randomBytes)) {
     if (array.byteLength === 0) throw new ThemisError('SymmetricKey', 12, 'key must not be empty')
     super(bytesOf(array))
   }
