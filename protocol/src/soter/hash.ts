@@ -19,6 +19,13 @@ export function importHmacKey(key: Uint8Array): HmacKey {
   return createSecretKey(key)
 }
 
+/** SHA-512 of the concatenation of `parts`. */
+export function sha512(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha512')
+  for (const part of parts) hash.update(part)
+  return plainBytes(hash.digest())
+}
+
 /** HMAC-SHA-256 of the concatenation of `parts`. */
 export function hmacSha256(key: Uint8Array | HmacKey, ...parts: readonly Uint8Array[]): Uint8Array {
   // With raw key bytes Node 24 throws and catches two errors inside, at four times the cost of the HMAC.
