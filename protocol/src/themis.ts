@@ -1,6 +1,7 @@
 // The names, arguments and errors of wasm-themis 0.15.0 over the cores of this package.
 
 import { SecureCellContextImprint, SecureCellSeal, SecureCellTokenProtect } from './themis/cell.ts'
+import { SecureComparator } from './themis/comparator.ts'
 import { ThemisError, ThemisErrorCode } from './themis/errors.ts'
 import { initialize, initialized } from './themis/initialize.ts'
 import { KeyPair, PrivateKey, PublicKey, SymmetricKey } from './themis/keys.ts'
@@ -27,6 +28,7 @@ export {
   SecureCellContextImprint,
   SecureCellSeal,
   SecureCellTokenProtect,
+  SecureComparator,
   SecureMessage,
   SecureMessageSign,
   SecureMessageVerify,
@@ -34,3 +36,42 @@ export {
   ThemisError,
   ThemisErrorCode
 }
+
+const everything: {
+  readonly KeyPair: typeof KeyPair
+  readonly PrivateKey: typeof PrivateKey
+  readonly PublicKey: typeof PublicKey
+  readonly SecureCellContextImprint: typeof SecureCellContextImprint
+  readonly SecureCellSeal: typeof SecureCellSeal
+  readonly SecureCellTokenProtect: typeof SecureCellTokenProtect
+  readonly SecureComparator: typeof SecureComparator
+  readonly SecureMessage: typeof SecureMessage
+  readonly SecureMessageSign: typeof SecureMessageSign
+  readonly SecureMessageVerify: typeof SecureMessageVerify
+  readonly SecureSession: typeof SecureSession
+  readonly SymmetricKey: typeof SymmetricKey
+  readonly ThemisError: typeof ThemisError
+  readonly ThemisErrorCode: typeof ThemisErrorCode
+  readonly initialize: typeof initialize
+  readonly initialized: typeof initialized
+} = {
+  KeyPair,
+  PrivateKey,
+  PublicKey,
+  SecureCellContextImprint,
+  SecureCellSeal,
+  SecureCellTokenProtect,
+  SecureComparator,
+  SecureMessage,
+  SecureMessageSign,
+  SecureMessageVerify,
+  SecureSession,
+  SymmetricKey,
+  ThemisError,
+  ThemisErrorCode,
+  initialize,
+  initialized
+}
+
+// biome-ignore lint/style/noDefaultExport: programs that import all of wasm-themis as one object
+export default everything
