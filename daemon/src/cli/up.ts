@@ -111,14 +111,18 @@ async function runHere(cli: CommandContext, options: UpOptions): Promise<number>
   })
 }
 
+/** How this command line is called for this daemon. Under npm it is in the project and not on the PATH of the shell. */
+function commandFor(cli: CommandContext, { home }: UpOptions): string {
+  const program = cli.host.env['npm_execpath'] === undefined ? 'parley' : 'npx parley'
+  return home === undefined ? program : `${program} --home ${shellWord(home)}`
+}
+
 /** Tells who this is, what to give to others, and what to type next. */
 async function welcome(cli: CommandContext, parley: Client, options: UpOptions, how: string): Promise<void> {
   const [status, card] = await Promise.all([parley.status(), parley.card()])
   const { id, socket, pid, listen } = status
   if (options.json) return cli.out.writeJson({ id, card, socket, pid, listen })
-  // Under npm the command is in the project and not on the PATH of the shell.
-  const program = cli.host.env['npm_execpath'] === undefined ? 'parley' : 'npx parley'
-  const parleyCommand = options.home === undefined ? program : `${program} --home ${shellWord(options.home)}`
+  const command = commandFor(cli, options)
   await cli.out.write(
     `${[
       `id      ${oneLine(id)}`,
@@ -127,9 +131,9 @@ async function welcome(cli: CommandContext, parley: Client, options: UpOptions, 
       `card    ${card}`,
       '',
       'Give the card to a peer, add the card of that peer, and talk:',
-      `  ${parleyCommand} peer add CARD --name bob`,
-      `  ${parleyCommand} send bob hello`,
-      `  ${parleyCommand} listen`,
+      `  ${command} peer add CARD --name bob`,
+      `  ${command} send bob hello`,
+      `  ${command} listen`,
       how
     ].join('\n')}\n`
   )
@@ -166,7 +170,7 @@ async function runDetached(cli: CommandContext, options: UpOptions): Promise<num
       cli,
       parley,
       options,
-      `It runs as process ${child.pid} and logs to ${logFile}; \`parley down\` stops it.`
+      `It runs as process ${child.pid} and logs to ${logFile}; \`${commandFor(cli, options)} down\` stops it.`
     )
     return EXIT.ok
   } catch (error) {
