@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util'
 import { currentCommit, describeMachine, packageVersion } from '../support/machine.ts'
 import { openAppToApp } from './cases/app-to-app.ts'
+import { openProtocol } from './cases/protocol.ts'
 import { openSecureSession } from './cases/secure-session.ts'
 import { openSessions } from './cases/sessions.ts'
 import { measureSuite, type Suite, type SuiteResult } from './lib/bench.ts'
@@ -11,6 +12,7 @@ import { suiteTable } from './lib/table.ts'
 
 const SUITES: Readonly<Record<string, () => Promise<Suite>>> = {
   session: openSecureSession,
+  protocol: openProtocol,
   apps: openAppToApp,
   sessions: openSessions
 }
