@@ -14,7 +14,8 @@ import type { Directory, DirectoryChange } from './directory.ts'
 import { isChannel } from './incoming.ts'
 import type { SendJob } from './outgoing.ts'
 import type { Self } from './self.ts'
-import { PeerSession, type SessionLimits, type SessionMessage } from './session.ts'
+import { PeerSession } from './session.ts'
+import type { SessionLimits, SessionMessage } from './session-port.ts'
 
 export interface PeerLimits extends SessionLimits {
   readonly sessionCountMax: number

@@ -1,82 +1,20 @@
-import type { PeerSessionInfo, SessionState } from '@parley/client-sdk/contract'
+import type { SessionState } from '@parley/client-sdk/contract'
 import type { Actor, Behaviour, Exit } from '../actor/actor.ts'
 import type { Timer } from '../actor/clock.ts'
-import type { Receiving } from '../delivery/port.ts'
 import { DaemonError } from '../errors.ts'
-import type { Log } from '../observe/log-port.ts'
-import type { RandomBytes } from '../random.ts'
-import type { ByteStream, StreamEnd, Transport } from '../transport/port.ts'
+import type { ByteStream } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
-import { type DialLimits, Dialler } from './dialler.ts'
+import { Dialler } from './dialler.ts'
 import type { Envelope } from './envelope.ts'
 import { type EndCode, PeerFault } from './fault.ts'
 import { IncomingLanes } from './incoming.ts'
-import { Link, type LinkLimits, type LinkListener } from './link.ts'
+import { Link, type LinkListener } from './link.ts'
 import { OpenLink } from './open-link.ts'
 import { OpenLinks } from './open-links.ts'
 import { OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
-import type { Self } from './self.ts'
-import { Sending, type SendingLimits } from './sending.ts'
-
-export interface SessionLimits extends LinkLimits, DialLimits, SendingLimits {
-  readonly handshakeTimeoutMs: number
-  readonly handshakesAtOncePerContact: number
-  readonly pingAfterMs: number
-  readonly peerDeadAfterMs: number
-  readonly rekeyAfterMs: number
-  readonly rekeyAfterWraps: number
-  readonly sessionAgeMsMax: number
-  readonly sessionWrapsMax: number
-  readonly rekeyDrainMs: number
-  readonly glareWindowMs: number
-  readonly clockSkewMsMax: number
-}
-
-/** What happened with a contact, told upwards. */
-export interface SessionReports {
-  /** The state, or what is known of it, has changed. */
-  changed(info: PeerSessionInfo): void
-  /** A named thing happened, for counters. */
-  counted(name: string): void
-  skewed(skewMs: number): void
-  /** The peer sent its card. */
-  cardReceived(card: Uint8Array): void
-  /** After `say-bye`: no session is left. */
-  closed(): void
-}
-
-export interface SessionDeps {
-  readonly self: Self
-  readonly transport: Transport
-  readonly receiving: Receiving
-  readonly randomBytes: RandomBytes
-  readonly limits: SessionLimits
-  readonly log: Log
-  readonly reports: SessionReports
-}
-
-export type SessionMessage =
-  | { readonly type: 'inbound'; readonly stream: ByteStream }
-  | { readonly type: 'dialled'; readonly stream: ByteStream; readonly rekeyGeneration: number | undefined }
-  | { readonly type: 'dial-failed'; readonly error: unknown }
-  | { readonly type: 'dial-due' }
-  | { readonly type: 'bytes'; readonly link: Link; readonly chunk: Uint8Array }
-  | { readonly type: 'drained'; readonly link: Link }
-  | { readonly type: 'ended'; readonly link: Link }
-  | { readonly type: 'closed'; readonly link: Link; readonly end: StreamEnd }
-  | { readonly type: 'handshake-due'; readonly link: Link }
-  | { readonly type: 'pulse'; readonly open: OpenLink }
-  | { readonly type: 'drain-due'; readonly open: OpenLink }
-  | { readonly type: 'send'; readonly job: SendJob }
-  | { readonly type: 'send-due' }
-  | { readonly type: 'offline-due' }
-  | { readonly type: 'contact'; readonly contact: Contact }
-  /** This daemon's card has changed. */
-  | { readonly type: 'own-card' }
-  /** The host woke up or its addresses changed: what was learned by failing is void. */
-  | { readonly type: 'awake' }
-  /** Ends the sessions in good order; `stop` follows. */
-  | { readonly type: 'say-bye' }
+import { Sending } from './sending.ts'
+import type { SessionDeps, SessionMessage } from './session-port.ts'
+import { Upkeep } from './upkeep.ts'
 
 interface LastEnd {
   readonly code: EndCode
@@ -106,6 +44,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   /** Streams whose handshake is under way, with their deadlines. */
   readonly #handshaking = new Map<Link, Timer>()
   readonly #links: OpenLinks
+  readonly #upkeep: Upkeep
   #contact: Contact
   #isClosing = false
   #isFlushDue = false
@@ -126,6 +65,16 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       counted: name => deps.reports.counted(name)
     })
     this.#dialler = new Dialler(actor, deps.transport, deps.limits, deps.randomBytes)
+    this.#upkeep = new Upkeep({
+      clock: actor.clock,
+      limits: deps.limits,
+      randomBytes: deps.randomBytes,
+      pulseAfter: (delayMs, open) => actor.after(delayMs, { type: 'pulse', open }),
+      isCurrent: open => open === this.#links.current,
+      dialSuccessor: generation => {
+        if (this.#handshaking.size === 0) this.#dialler.planRekey(generation)
+      }
+    })
     this.#dialOrPlan()
     this.#report()
   }
@@ -160,7 +109,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
         message.link.close('HANDSHAKE_TIMED_OUT', 'the handshake took too long')
         break
       case 'pulse':
-        this.#pulse(message.open)
+        this.#upkeep.pulse(message.open)
+        this.#flushSoon()
         break
       case 'drain-due':
         message.open.link.close(message.open.endCode ?? 'CONNECTION_LOST', 'the old stream did not end in time')
@@ -260,7 +210,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#dialler.succeeded()
     this.#sending.stopWaiting()
     this.#links.add(fresh)
-    this.#schedulePulse(fresh)
+    this.#upkeep.watch(fresh)
     if (link.hello.heldCardSerial < this.#deps.self.cardSerial())
       fresh.queue({ card: { card: this.#deps.self.cardBytes() } })
     if (this.#isClosing) this.#sayBye()
@@ -276,7 +226,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       open.outgoing.grant(envelope.credit.lane, envelope.credit.messages, envelope.credit.bytes)
       this.#flushSoon()
     } else if ('laneOpen' in envelope) open.incoming.open(envelope.laneOpen)
-    else if ('ping' in envelope) this.#pinged(open, envelope.ping.nonce, envelope.ping.reply, envelope.ping.rekey)
+    else if ('ping' in envelope) this.#upkeep.pinged(open, envelope.ping)
     else if ('card' in envelope) this.#deps.reports.cardReceived(envelope.card.card)
     else if ('end' in envelope) this.#links.receiveEnded(open)
     else if ('bye' in envelope) this.#links.byeReceived(open, envelope.bye.code)
@@ -336,57 +286,6 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       this.#actor.clock.monotonicMs()
     )
     return open
-  }
-
-  #pinged(open: OpenLink, nonce: Uint8Array, isReply: boolean, wantsRekey: boolean): void {
-    if (nonce.length !== 8) throw new PeerFault('PROTOCOL_VIOLATION', 'a ping without 8 bytes')
-    if (isReply) return
-    open.queue({ ping: { nonce, reply: true, rekey: false } })
-    if (wantsRekey && open.openedByUs) this.#rekey(open)
-    this.#flushSoon()
-  }
-
-  /** Looks after an open link from time to time: silence, age, rekeying. */
-  #pulse(open: OpenLink): void {
-    if (open.link.isOver) return
-    const { clock } = this.#actor
-    const { pingAfterMs, peerDeadAfterMs, sessionAgeMsMax, sessionWrapsMax, rekeyAfterMs } = this.#deps.limits
-    const nowMs = clock.monotonicMs()
-    const silentMs = nowMs - open.link.lastByteMs
-    const ageMs = nowMs - open.openedAtMs
-    if (silentMs >= peerDeadAfterMs) {
-      open.link.close('PEER_SILENT', `no byte for ${Math.round(silentMs)} ms`)
-      return
-    }
-    if (ageMs >= sessionAgeMsMax || open.link.wrapCount >= sessionWrapsMax) {
-      open.link.close('SESSION_EXPIRED', 'the session is over its limits of age and use')
-      return
-    }
-    if (silentMs >= pingAfterMs) open.queuePing({ nonce: this.#deps.randomBytes(8), reply: false, rekey: false })
-    if (ageMs >= rekeyAfterMs) this.#wantRekey(open)
-    this.#schedulePulse(open)
-    this.#flushSoon()
-  }
-
-  #schedulePulse(open: OpenLink): void {
-    const { pingAfterMs, peerDeadAfterMs, rekeyAfterMs } = this.#deps.limits
-    const everyMs = Math.max(10, Math.min(pingAfterMs / 2, (peerDeadAfterMs - pingAfterMs) / 2, rekeyAfterMs / 2))
-    open.pulse = this.#actor.after(everyMs, { type: 'pulse', open })
-  }
-
-  // Rekeying
-
-  #wantRekey(open: OpenLink): void {
-    if (open.endCode !== undefined || open !== this.#links.current) return
-    if (open.openedByUs) this.#rekey(open)
-    else if (!open.hasAskedForRekey) {
-      open.hasAskedForRekey = true
-      open.queue({ ping: { nonce: this.#deps.randomBytes(8), reply: false, rekey: true } })
-    }
-  }
-
-  #rekey(open: OpenLink): void {
-    if (open.endCode === undefined && this.#handshaking.size === 0) this.#dialler.planRekey(open.generation + 1)
   }
 
   // Dialling
@@ -478,7 +377,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   }
 
   #flush(): void {
-    const { frameBytesMax, rekeyAfterWraps, sessionWrapsMax } = this.#deps.limits
+    const { frameBytesMax } = this.#deps.limits
     for (const open of this.#links.all()) {
       if (open.link.isOver) continue
       const queue = open === this.#links.current ? this.#sending.queue : undefined
@@ -487,9 +386,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       for (const job of open.flush(queue, frameBytes)) job.done()
       // Once everything is written, our direction ends; when the peer's has too, the stream is over.
       if (open.isSendEnded && open.link.isWritable) open.link.end()
-      if (open.link.wrapCount >= sessionWrapsMax)
-        open.link.close('SESSION_EXPIRED', 'the session has sent all frames that it may')
-      else if (open.link.wrapCount >= rekeyAfterWraps) this.#wantRekey(open)
+      this.#upkeep.sent(open)
     }
     this.#report()
   }

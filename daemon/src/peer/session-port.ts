@@ -1,0 +1,64 @@
+import type { PeerSessionInfo } from '@parley/client-sdk/contract'
+import type { Receiving } from '../delivery/port.ts'
+import type { Log } from '../observe/log-port.ts'
+import type { RandomBytes } from '../random.ts'
+import type { ByteStream, StreamEnd, Transport } from '../transport/port.ts'
+import type { Contact } from './contact.ts'
+import type { DialLimits, DialOutcome } from './dialler.ts'
+import type { Link, LinkLimits } from './link.ts'
+import type { OpenLink } from './open-link.ts'
+import type { SendJob } from './outgoing.ts'
+import type { Self } from './self.ts'
+import type { SendingLimits, SendingTimer } from './sending.ts'
+import type { UpkeepLimits } from './upkeep.ts'
+
+export interface SessionLimits extends LinkLimits, DialLimits, SendingLimits, UpkeepLimits {
+  readonly handshakeTimeoutMs: number
+  readonly handshakesAtOncePerContact: number
+  readonly rekeyDrainMs: number
+  readonly glareWindowMs: number
+  readonly clockSkewMsMax: number
+}
+
+/** What happened with a contact, told upwards. */
+export interface SessionReports {
+  /** The state, or what is known of it, has changed. */
+  changed(info: PeerSessionInfo): void
+  /** A named thing happened, for counters. */
+  counted(name: string): void
+  skewed(skewMs: number): void
+  /** The peer sent its card. */
+  cardReceived(card: Uint8Array): void
+  /** After `say-bye`: no session is left. */
+  closed(): void
+}
+
+export interface SessionDeps {
+  readonly self: Self
+  readonly transport: Transport
+  readonly receiving: Receiving
+  readonly randomBytes: RandomBytes
+  readonly limits: SessionLimits
+  readonly log: Log
+  readonly reports: SessionReports
+}
+
+export type SessionMessage =
+  | { readonly type: 'inbound'; readonly stream: ByteStream }
+  | DialOutcome
+  | { readonly type: 'bytes'; readonly link: Link; readonly chunk: Uint8Array }
+  | { readonly type: 'drained'; readonly link: Link }
+  | { readonly type: 'ended'; readonly link: Link }
+  | { readonly type: 'closed'; readonly link: Link; readonly end: StreamEnd }
+  | { readonly type: 'handshake-due'; readonly link: Link }
+  | { readonly type: 'pulse'; readonly open: OpenLink }
+  | { readonly type: 'drain-due'; readonly open: OpenLink }
+  | { readonly type: 'send'; readonly job: SendJob }
+  | SendingTimer
+  | { readonly type: 'contact'; readonly contact: Contact }
+  /** This daemon's card has changed. */
+  | { readonly type: 'own-card' }
+  /** The host woke up or its addresses changed: what was learned by failing is void. */
+  | { readonly type: 'awake' }
+  /** Ends the sessions in good order; `stop` follows. */
+  | { readonly type: 'say-bye' }
