@@ -47,7 +47,28 @@ export { decryptMessage, encryptMessage } from './secure-message/encrypt.ts'
 export { signMessage, verifyMessage } from './secure-message/sign.ts'
 export type { SessionCounts, UnwrappedMessage } from './secure-session/data-channel.ts'
 export { WRAP_OVERHEAD_BYTES, WRAPPED_MESSAGE_BYTES_MAX } from './secure-session/data-message.ts'
+export {
+  type GetPublicKey,
+  MESSAGE_BYTES_MAX_DEFAULT,
+  type SessionDriverOptions,
+  type SessionEvent
+} from './secure-session/driver.ts'
+export {
+  type Chunk,
+  type ChunkDuplex,
+  type ChunkSource,
+  type SecureDuplex,
+  type SecureSessionPipe,
+  type SecureSessionPipeOptions,
+  secureSession
+} from './secure-session/duplex.ts'
+export { type Framing, lengthPrefixed } from './secure-session/framing.ts'
 export { HANDSHAKE_MESSAGE_BYTES_MAX } from './secure-session/messages.ts'
 export { type ReceivePolicy, SEQUENCE_WINDOW, TIME_WINDOW_SECONDS } from './secure-session/receive-policy.ts'
 export { type HandshakeProgress, SecureSession, type SecureSessionOptions } from './secure-session/session.ts'
 export type { SessionRole } from './secure-session/state.ts'
+export {
+  type SessionTransport,
+  TransportSession,
+  type TransportSessionOptions
+} from './secure-session/transport.ts'

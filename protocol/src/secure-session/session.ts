@@ -44,10 +44,17 @@ export class SecureSession implements Disposable {
   /** `undefined` in a loaded session, which has no handshake before it. */
   readonly #stepDeps: StepDeps | undefined
   readonly #channelOptions: ChannelOptions
+  readonly #role: SessionRole
   #state: SessionState
   #channel: DataChannel | undefined
 
-  private constructor(stepDeps: StepDeps | undefined, channelOptions: ChannelOptions, state: SessionState) {
+  private constructor(
+    role: SessionRole,
+    stepDeps: StepDeps | undefined,
+    channelOptions: ChannelOptions,
+    state: SessionState
+  ) {
+    this.#role = role
     this.#stepDeps = stepDeps
     this.#channelOptions = channelOptions
     this.#state = state
@@ -63,6 +70,7 @@ export class SecureSession implements Disposable {
     if (id.length === 0) throw new RangeError('an ID has at least one byte')
     const makeKeyPair = options.generateKeyPair ?? (() => generateKeyPair(randomBytes))
     return new SecureSession(
+      role,
       { id: copyBytes(id), privateKey, generateKeyPair: makeKeyPair },
       { receivePolicy, randomBytes },
       { tag: role === 'client' ? 'idle' : 'listening' }
@@ -80,9 +88,14 @@ export class SecureSession implements Disposable {
     const { role, secrets, sequenceNumbers } = decodeSavedSession(saved)
     const channelOptions: ChannelOptions = { receivePolicy: 'themis', randomBytes }
     const state: SessionState = { tag: 'established', role, secrets, remoteId: undefined, messages: [] }
-    const session = new SecureSession(undefined, channelOptions, state)
+    const session = new SecureSession(role, undefined, channelOptions, state)
     session.#channel = new DataChannel({ ...channelOptions, role, secrets, sequenceNumbers })
     return session
+  }
+
+  /** Who speaks first, or did. */
+  get role(): SessionRole {
+    return this.#role
   }
 
   /** Whether data can be wrapped and unwrapped. */
@@ -191,8 +204,8 @@ export class SecureSession implements Disposable {
     if (this.#channelOptions.receivePolicy === 'ordered') {
       throw new ProtocolError('NOT_SUPPORTED', 'an ordered session cannot be saved')
     }
-    const { role, secrets } = this.#state as Extract<SessionState, { tag: 'established' }>
-    return encodeSavedSession({ role, secrets, sequenceNumbers })
+    const { secrets } = this.#state as Extract<SessionState, { tag: 'established' }>
+    return encodeSavedSession({ role: this.#role, secrets, sequenceNumbers })
   }
 
   /** Overwrites the secrets and ends the session. May be called again. */

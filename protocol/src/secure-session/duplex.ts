@@ -1,0 +1,172 @@
+import { ProtocolError } from '../errors.ts'
+import { orAborted, untilAborted } from './abort.ts'
+import { SessionDriver, type SessionDriverOptions } from './driver.ts'
+import type { Framing } from './framing.ts'
+
+/** Bytes, or a list of them that can be had as one, such as `Uint8ArrayList`. */
+export type Chunk = Uint8Array | { subarray(): Uint8Array }
+
+/** What a direction is read from. */
+export type ChunkSource = AsyncIterable<Chunk> | Iterable<Chunk>
+
+/** Both directions of a stream, as it-pipe and libp2p have them. */
+export interface ChunkDuplex {
+  readonly source: ChunkSource
+  readonly sink: (source: AsyncIterable<Uint8Array>) => unknown
+}
+
+export interface SecureSessionPipeOptions extends SessionDriverOptions {
+  /** How messages are told apart on the stream; without it each chunk is one message, and the stream must keep chunks. */
+  readonly framing?: Framing
+}
+
+/**
+ * A Secure Session between a stream and a program, as two transforms.
+ *
+ * The session itself turns what comes from the stream into the peer's messages; `outgoing` turns the program's messages
+ * into what goes to the stream. Both must be read: the handshake goes through `outgoing`.
+ *
+ *     const session = secureSession({ ... })
+ *     await pipe(stream, session, app, session.outgoing, stream)
+ *
+ * One message is under way in each direction: nothing is read from the stream before the program has asked for it, nor
+ * from the program before the stream has. Whatever is refused ends both directions with that error, since on a stream
+ * nothing genuine can follow; so does a stream that ends before the session is established. That a stream ended
+ * afterwards is not authenticated: a program that must know has to say so in its last message.
+ */
+export interface SecureSessionPipe extends Disposable {
+  (stream: ChunkSource): AsyncGenerator<Uint8Array, void, undefined>
+  readonly outgoing: (messages: ChunkSource) => AsyncGenerator<Uint8Array, void, undefined>
+  /** Resolves to the peer's ID, `undefined` in a loaded session, when data can go both ways; rejects when that will not be. */
+  readonly established: Promise<Uint8Array | undefined>
+  /** Lays the session over a stream: a duplex of messages. */
+  readonly over: (stream: ChunkDuplex) => SecureDuplex
+  /** Ends both directions with `reason` and overwrites the secrets. May be called again. */
+  readonly close: (reason?: unknown) => void
+}
+
+/** Both directions of a session: the peer's messages, and what takes messages for the peer. */
+export interface SecureDuplex {
+  readonly source: AsyncGenerator<Uint8Array, void, undefined>
+  readonly sink: (messages: ChunkSource) => Promise<void>
+}
+
+/**
+ * Makes a session to lay between a stream and a program. It begins when it is read.
+ *
+ * @throws {RangeError} for a limit out of range
+ */
+export function secureSession(options: SecureSessionPipeOptions): SecureSessionPipe {
+  const driven = new PipedSession(options)
+  const incoming = (stream: ChunkSource) => driven.incoming(stream)
+  const outgoing = (messages: ChunkSource) => driven.outgoing(messages)
+  const close = (reason: unknown = new ProtocolError('INVALID_STATE', 'the session was closed')) => driven.close(reason)
+  const over = (stream: ChunkDuplex): SecureDuplex => ({
+    source: incoming(stream.source),
+    async sink(messages) {
+      await stream.sink(outgoing(messages))
+    }
+  })
+  const members = { outgoing, established: driven.established, over, close, [Symbol.dispose]: () => close() }
+  return Object.assign(incoming, members)
+}
+
+class PipedSession {
+  readonly established: Promise<Uint8Array | undefined>
+  readonly #driver: SessionDriver
+  readonly #framing: Framing | undefined
+  readonly #stream = Promise.withResolvers<AsyncIterator<Uint8Array>>()
+  readonly #established = Promise.withResolvers<Uint8Array | undefined>()
+  #directions = 2
+  #isRead = false
+  #isWritten = false
+
+  constructor(options: SecureSessionPipeOptions) {
+    this.#driver = new SessionDriver(options)
+    this.#framing = options.framing
+    this.established = this.#established.promise
+    // Those who wait for it are told; where nobody waits, both directions tell.
+    this.established.catch(() => undefined)
+  }
+
+  incoming(stream: ChunkSource): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#isRead) throw new ProtocolError('INVALID_STATE', 'the session reads a stream already')
+    this.#isRead = true
+    const chunks = plainChunks(untilAborted(stream, this.#driver.signal))
+    const messages = this.#framing?.decode(chunks, () => this.#driver.incomingBytesMax) ?? chunks
+    const iterator = messages[Symbol.asyncIterator]()
+    this.#stream.resolve(iterator)
+    return this.#direction(this.#receive(iterator))
+  }
+
+  outgoing(messages: ChunkSource): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#isWritten) throw new ProtocolError('INVALID_STATE', 'the session writes a stream already')
+    this.#isWritten = true
+    return this.#direction(this.#send(messages))
+  }
+
+  close(reason: unknown): void {
+    this.#driver.close(reason)
+    this.#established.reject(reason)
+  }
+
+  /** Runs one direction: its failure is that of the other, and the session is over when both are. */
+  async *#direction(messages: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* messages
+    } catch (error) {
+      this.close(error)
+      throw error
+    } finally {
+      this.#directions--
+      if (this.#directions === 0) this.close(new ProtocolError('INVALID_STATE', 'the session is over'))
+      else if (!this.#driver.session.established) this.close(endedEarly())
+    }
+  }
+
+  async *#receive(iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      await this.established
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+        yield this.#driver.unwrap(next.value)
+      }
+    } finally {
+      await iterator.return?.()
+    }
+  }
+
+  async *#send(messages: ChunkSource): AsyncGenerator<Uint8Array> {
+    const encode = this.#framing?.encode ?? unframed
+    for await (const bytes of this.#negotiate()) yield encode(bytes)
+    for await (const message of plainChunks(untilAborted(messages, this.#driver.signal))) {
+      yield encode(this.#driver.wrap(message))
+    }
+  }
+
+  /** The handshake, as the messages to send. It reads the stream itself, until the session is established. */
+  async *#negotiate(): AsyncGenerator<Uint8Array> {
+    const { session } = this.#driver
+    if (session.role === 'client' && !session.established) yield this.#driver.connectRequest()
+    while (!session.established) {
+      const stream = await orAborted(this.#stream.promise, this.#driver.signal)
+      const next = await stream.next()
+      if (next.done === true) throw endedEarly()
+      const reply = await this.#driver.negotiate(next.value)
+      if (reply !== undefined) yield reply
+    }
+    this.#driver.tellEstablished()
+    this.#established.resolve(session.remoteId)
+  }
+}
+
+function endedEarly(): ProtocolError {
+  return new ProtocolError('TRANSPORT_FAILED', 'the stream ended during the handshake')
+}
+
+function unframed(message: Uint8Array): Uint8Array {
+  return message
+}
+
+async function* plainChunks(source: AsyncIterable<Chunk>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield chunk instanceof Uint8Array ? chunk : chunk.subarray()
+}
