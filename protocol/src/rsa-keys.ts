@@ -9,6 +9,7 @@ import {
   encryptOaep,
   importRsaPrivateKey,
   importRsaPublicKey,
+  OAEP_BYTES,
   privateFieldBytes,
   publicPartOf,
   type RsaSize,
@@ -54,10 +55,12 @@ export class RsaPublicKey {
   /**
    * Encrypts a short secret with OAEP (SHA-1).
    *
-   * @param secret - at most 86 bytes, which is what the smallest key has room for
+   * @param secret - at most 42 bytes less than the modulus has
    * @returns as many bytes as the modulus has
+   * @throws {RangeError} for a longer secret
    */
   encryptSecret(secret: Uint8Array): Uint8Array {
+    if (secret.length > this.#size.modulusBytes - OAEP_BYTES) throw new RangeError('the secret is too long for the key')
     return encryptOaep(this.#key, secret)
   }
 }
@@ -138,8 +141,8 @@ export interface RsaKeyPair {
 }
 
 /**
- * Makes an RSA key pair with exponent 65537, from OpenSSL's own randomness. Blocks for a tenth of a second with 2048
- * bits, for seconds with 4096 and for up to a minute with 8192: servers use {@link generateRsaKeyPairAsync}.
+ * Makes an RSA key pair with exponent 65537, from OpenSSL's own randomness. Blocks: a few hundredths of a second with 2048
+ * bits, tenths with 4096, several seconds with 8192. Servers use {@link generateRsaKeyPairAsync}.
  *
  * @throws {RangeError} for another number of bits
  */

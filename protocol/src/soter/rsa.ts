@@ -28,6 +28,9 @@ const SIZES: readonly RsaSize[] = [
   { tagCharacter: '8', bits: 8192, modulusBytes: 1024 }
 ]
 
+/** What OAEP with SHA-1 takes of the modulus's bytes. */
+export const OAEP_BYTES = 42
+
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }
 const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING }
 
@@ -111,7 +114,7 @@ export function verifyPss(key: KeyObject, size: RsaSize, message: Uint8Array, si
   return verify('sha256', message, { key, ...PSS, saltLength: constants.RSA_PSS_SALTLEN_AUTO }, signature)
 }
 
-/** OAEP with SHA-1, MGF1 with SHA-1 and an empty label. The secret may have the modulus's bytes less 42. */
+/** OAEP with SHA-1, MGF1 with SHA-1 and an empty label. */
 export function encryptOaep(key: KeyObject, secret: Uint8Array): Uint8Array {
   return plainBytes(publicEncrypt({ key, ...OAEP }, secret))
 }
