@@ -1,7 +1,7 @@
 import { concatBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
 import { encodePoints, negatePoint, type Point, sumOfMultiples } from '../soter/edwards25519.ts'
 import { equalBytes, sha512 } from '../soter/hash.ts'
-import { reduceScalar, respond, SCALAR_BYTES, scalarToBigint } from '../soter/scalar25519.ts'
+import { reduceScalar, respond, SCALAR_BYTES } from '../soter/scalar25519.ts'
 
 /** Random bytes of a nonce before it is reduced: so many that every residue is as likely as every other. */
 const NONCE_BYTES = 64
@@ -117,7 +117,7 @@ function shortAnswers(proof: Uint8Array): boolean {
   return (bits & 0xe0) === 0
 }
 
-function open(proof: Uint8Array): { readonly c: bigint; readonly s: bigint; readonly s2: bigint } {
-  const at = (i: number) => scalarToBigint(proof.subarray(i * SCALAR_BYTES, (i + 1) * SCALAR_BYTES))
+function open(proof: Uint8Array): { readonly c: Uint8Array; readonly s: Uint8Array; readonly s2: Uint8Array } {
+  const at = (i: number) => proof.subarray(i * SCALAR_BYTES, (i + 1) * SCALAR_BYTES)
   return { c: at(0), s: at(1), s2: at(2) }
 }

@@ -1,7 +1,20 @@
 import { normalizeZ } from '@noble/curves/abstract/curve.js'
 import { ed25519 } from '@noble/curves/ed25519.js'
+import { bytesToNumberLE } from '@noble/curves/utils.js'
 import { ProtocolError } from '../errors.ts'
-import { type Fe, feAdd, feFromBigint, feMultiply, feSquare, feSubtract, feToBigint, newFe } from './field25519.ts'
+import {
+  type Fe,
+  feAdd,
+  feCarry,
+  feFromBigint,
+  feMultiply,
+  feSqrtRatio,
+  feSquare,
+  feSubtract,
+  feToBigint,
+  newFe
+} from './field25519.ts'
+import { SLIDING_DIGITS, signedDigits, slidingDigits, SIGNED_DIGITS as WINDOWS } from './scalar25519.ts'
 
 /** Bytes of an encoded point. */
 export const POINT_BYTES = 32
@@ -30,38 +43,45 @@ interface Addend {
 
 /** A public number and the public point that it multiplies; without a point, the base point. */
 export interface Term {
-  /** 0 to 2^256 - 1. The number itself, not its residue: it also acts on a small-order part of the point. */
-  readonly scalar: bigint
+  /** 32 bytes, little-endian. The number itself, not its residue: it also acts on a small-order part of the point. */
+  readonly scalar: Uint8Array
   readonly point?: Point
 }
 
 const NoblePoint = ed25519.Point
-const TWO_D = feFromBigint((2n * NoblePoint.CURVE().d) % NoblePoint.Fp.ORDER)
+const { Fp } = NoblePoint
+const D = feFromBigint(NoblePoint.CURVE().d)
+const TWO_D = feFromBigint(Fp.create(2n * NoblePoint.CURVE().d))
+const ZERO = newFe()
 const ADDEND_NUMBERS = 48
-const WINDOWS = 64
 /** Multiples 1 to 8: a window of four bits with a sign. */
 const WINDOW_ENTRIES = 8
 
 /**
  * Decodes a point as ZIP-215 has it: y may be 2^255 - 19 or more, and x may be a negative zero. Points of small order
- * and the identity are points like others.
+ * and the identity are points like others. Variable time.
  *
  * @param bytes - 32 bytes
  * @throws {ProtocolError} `INVALID_MESSAGE` for what is not on the curve
+ * @see RFC 8032, section 5.1.3, and ZIP-215
  */
 export function decodePoint(bytes: Uint8Array): Point {
-  let point: InstanceType<typeof NoblePoint>
-  try {
-    point = NoblePoint.fromBytes(bytes, true)
-  } catch (cause) {
-    throw new ProtocolError('INVALID_MESSAGE', 'not a point', { cause })
-  }
-  return {
-    X: feFromBigint(point.X),
-    Y: feFromBigint(point.Y % NoblePoint.Fp.ORDER),
-    Z: one(),
-    T: feFromBigint(point.T)
-  }
+  const encoded = bytesToNumberLE(bytes)
+  const point = { X: newFe(), Y: feFromBigint(BigInt.asUintN(255, encoded)), Z: one(), T: newFe() }
+  const { X, Y, Z, T } = point
+  // x² = (y² - 1) / (d·y² + 1)
+  const u = newFe()
+  const v = newFe()
+  feSquare(u, Y)
+  feMultiply(v, u, D)
+  feSubtract(u, u, Z)
+  feAdd(v, v, Z)
+  feCarry(u)
+  feCarry(v)
+  if (!feSqrtRatio(X, u, v)) throw new ProtocolError('INVALID_MESSAGE', 'not a point')
+  if ((feToBigint(X) & 1n) !== encoded >> 255n) feSubtract(X, ZERO, X)
+  feMultiply(T, X, Y)
+  return point
 }
 
 /** Encodes points, in canonical form, with one inversion for all of them. Variable time: what it is given, it shows. */
@@ -89,9 +109,9 @@ export function subtractPoints(p: Point, q: Point): Point {
 /** 8p, which has no small-order part. */
 export function clearCofactor(p: Point): Point {
   const out = newPoint()
-  double(out, p)
-  double(out, out)
-  double(out, out)
+  double(out, p, false)
+  double(out, out, false)
+  double(out, out, true)
   return out
 }
 
@@ -108,7 +128,7 @@ export function multiplyPoint(scalar: Uint8Array, point: Point): Point {
   const out = identity()
   const addend = newSelection()
   for (let window = WINDOWS - 1; window >= 0; window--) {
-    for (let i = 0; i < 4 && window !== WINDOWS - 1; i++) double(out, out)
+    for (let i = 0; i < 4 && window !== WINDOWS - 1; i++) double(out, out, i === 3)
     select(addend, table, 0, digits[window] as number)
     addTo(out, out, addend)
   }
@@ -147,10 +167,14 @@ export function sumOfMultiples(terms: readonly Term[]): Point {
   }))
   const out = identity()
   const negated = newAddend()
-  for (let bit = Math.max(0, ...rows.map(({ digits }) => digits.length)) - 1; bit >= 0; bit--) {
-    double(out, out)
+  for (let bit = SLIDING_DIGITS - 1; bit >= 0; bit--) {
+    double(
+      out,
+      out,
+      rows.some(({ digits }) => digits[bit] !== 0)
+    )
     for (const { digits, odds } of rows) {
-      const digit = digits[bit] ?? 0
+      const digit = digits[bit] as number
       if (digit === 0) continue
       const addend = odds[(Math.abs(digit) - 1) / 2] as Addend
       addTo(out, out, digit > 0 ? addend : setNegated(negated, addend))
@@ -188,7 +212,7 @@ function baseWindows(): Float64Array {
   const power = copyOf(base())
   for (let window = 0; window < WINDOWS; window++) {
     fillWindow(table, window * WINDOW_ENTRIES * ADDEND_NUMBERS, power)
-    for (let i = 0; i < 4; i++) double(power, power)
+    for (let i = 0; i < 4; i++) double(power, power, i === 3)
   }
   windowsOfBase = table
   return table
@@ -202,7 +226,7 @@ function baseOdds(): readonly Addend[] {
 /** Multiples 1, 3, 5, … of a point, up to 2^(width - 1) - 1. */
 function oddMultiples(point: Point, width: number): readonly Addend[] {
   const twice = newPoint()
-  double(twice, point)
+  double(twice, point, true)
   const step = newAddend()
   setAddend(step, twice)
   const multiple = copyOf(point)
@@ -223,37 +247,6 @@ function fillWindow(table: Float64Array, offset: number, point: Point): void {
     if (i > 0) addTo(multiple, multiple, step)
     setAddend(addendAt(table, offset + i * ADDEND_NUMBERS), multiple)
   }
-}
-
-/** Digits from -8 to 8 of a number in base 16, lowest first. */
-function signedDigits(scalar: Uint8Array): Int8Array {
-  const digits = new Int8Array(WINDOWS)
-  for (let i = 0; i < WINDOWS; i++) digits[i] = ((scalar[i >> 1] as number) >> (4 * (i & 1))) & 15
-  let carry = 0
-  for (let i = 0; i < WINDOWS - 1; i++) {
-    const digit = (digits[i] as number) + carry
-    carry = (digit + 8) >> 4
-    digits[i] = digit - (carry << 4)
-  }
-  digits[WINDOWS - 1] = (digits[WINDOWS - 1] as number) + carry
-  return digits
-}
-
-/** Digits that are zero or odd, less than 2^(width - 1), lowest first; at most one in `width` is not zero. */
-function slidingDigits(scalar: bigint, width: number): number[] {
-  const digits: number[] = []
-  const size = 2 ** width
-  for (let rest = scalar; rest > 0n; ) {
-    let digit = 0
-    if (rest & 1n) {
-      digit = Number(BigInt.asUintN(width, rest))
-      if (digit >= size / 2) digit -= size
-      rest -= BigInt(digit)
-    }
-    digits.push(digit)
-    rest >>= 1n
-  }
-  return digits
 }
 
 /** An addend with all of its numbers in one array, so that it can be selected in one loop. */
@@ -342,7 +335,6 @@ function setNegated(out: Addend, addend: Addend): Addend {
   return out
 }
 
-const ZERO = newFe()
 // What addition and doubling compute in between. Kept, because making them anew would cost as much as the arithmetic.
 const [a, b, c, d, e, f, g, h] = Array.from({ length: 8 }, newFe) as [Fe, Fe, Fe, Fe, Fe, Fe, Fe, Fe]
 
@@ -370,8 +362,8 @@ function addTo(out: Point, p: Point, q: Addend): void {
   feMultiply(out.Z, f, g)
 }
 
-/** out = 2p. `out` may be `p`. Source: dbl-2008-hwcd with a = -1, and E as 2XY. */
-function double(out: Point, p: Point): void {
+/** out = 2p, without T where an addition is not next. `out` may be `p`. Source: dbl-2008-hwcd with a = -1, and E as 2XY. */
+function double(out: Point, p: Point, withT: boolean): void {
   feSquare(a, p.X)
   feSquare(b, p.Y)
   feSquare(c, p.Z)
@@ -385,6 +377,6 @@ function double(out: Point, p: Point): void {
   // e, g and h are within 2 tight, f within 4.
   feMultiply(out.X, e, f)
   feMultiply(out.Y, g, h)
-  feMultiply(out.T, e, h)
+  if (withT) feMultiply(out.T, e, h)
   feMultiply(out.Z, f, g)
 }

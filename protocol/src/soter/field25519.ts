@@ -4,7 +4,7 @@ import { ed25519 } from '@noble/curves/ed25519.js'
  * An element of the field modulo 2^255 - 19, as the sum of twelve floating-point numbers: limb i is a multiple of
  * 2^⌈21.25 i⌉. Plain data: it can be cloned to a worker, and overwritten.
  *
- * Everything here but {@link feFromBigint} and {@link feToBigint} is straight-line floating-point arithmetic in which each
+ * Everything here but {@link feFromBigint}, {@link feToBigint} and {@link feSqrtRatio} is straight-line floating-point arithmetic in which each
  * operation is exact: no branch and no index depends on a value. BigInt, whose operations take a time that depends on
  * their operands, is for the borders alone.
  *
@@ -286,4 +286,53 @@ export function feCarry(fe: Fe): void {
   fe[9] = h9
   fe[10] = h10
   fe[11] = h11
+}
+
+/**
+ * out = a square root of u/v, if there is one; which of the two is left open. u and v are tight, and public: the answer is
+ * compared in variable time.
+ *
+ * @returns whether there is one
+ * @see RFC 8032, section 5.1.3
+ */
+export function feSqrtRatio(out: Fe, u: Fe, v: Fe): boolean {
+  const v3 = product(square(v), v)
+  const power = powerOf2252Minus3(product(u, product(square(v3), v)))
+  feMultiply(out, product(u, v3), power)
+  const wanted = feToBigint(u)
+  const found = feToBigint(product(v, square(out)))
+  if (found === wanted) return true
+  feMultiply(out, out, SQRT_OF_MINUS_1)
+  return found === Fp.neg(wanted)
+}
+
+const SQRT_OF_MINUS_1 = feFromBigint(Fp.sqrt(Fp.neg(1n)))
+
+/** x^(2^252 - 3), by the usual chain: each name tells how many ones the exponent has in binary. */
+function powerOf2252Minus3(x: Fe): Fe {
+  const ones2 = product(square(x), x)
+  const ones4 = product(square(ones2, 2), ones2)
+  const ones5 = product(square(ones4), x)
+  const ones10 = product(square(ones5, 5), ones5)
+  const ones20 = product(square(ones10, 10), ones10)
+  const ones40 = product(square(ones20, 20), ones20)
+  const ones50 = product(square(ones40, 10), ones10)
+  const ones100 = product(square(ones50, 50), ones50)
+  const ones200 = product(square(ones100, 100), ones100)
+  const ones250 = product(square(ones200, 50), ones50)
+  return product(square(ones250, 2), x)
+}
+
+function product(a: Fe, b: Fe): Fe {
+  const out = newFe()
+  feMultiply(out, a, b)
+  return out
+}
+
+/** a^(2^times). */
+function square(a: Fe, times = 1): Fe {
+  const out = newFe()
+  feSquare(out, a)
+  for (let i = 1; i < times; i++) feSquare(out, out)
+  return out
 }
