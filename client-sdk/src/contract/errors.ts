@@ -112,7 +112,7 @@ export const ERRORS = {
   // receiving
   CONSUMER_BUSY: final(
     'Another subscription reads as this consumer.',
-    'Take it over with takeover: true, or read under another consumer name.'
+    'Take it over (takeover: true, or --takeover), or read under another name (--consumer).'
   ),
   CONSUMER_MISMATCH: final('The consumer exists with another filter.', 'Use its filter, or another consumer name.'),
   NO_SUCH_CONSUMER: final('There is no such consumer.', 'Subscribe or fetch under that name first.'),

@@ -89,13 +89,13 @@ export class CommandContext {
     const { env } = this.host
     const { home, socket } = options
     try {
-      return await connect({ env, ...(home && { home }), ...(socket && { socket }), ...more })
+      return await connect({ env, name: 'parley', ...(home && { home }), ...(socket && { socket }), ...more })
     } catch (error) {
       if (!(error instanceof ParleyError) || error.code !== 'DAEMON_UNREACHABLE') throw error
       const isNamed = socket || (env['PARLEY_SOCKET'] && !home)
       const configured = isNamed ? undefined : await this.#configuredSocket(options)
       if (configured === undefined) throw error
-      return connect({ env, socket: configured, ...more })
+      return connect({ env, name: 'parley', socket: configured, ...more })
     }
   }
 
