@@ -1,14 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, writeU32le } from '../../src/bytes.ts'
+import { generateRsaKeyPair } from '../../src/rsa-keys.ts'
 import { signMessage, verifyMessage } from '../../src/secure-message/sign.ts'
 import { ALICE, BOB } from '../support/peers.ts'
 import { flipped } from '../support/random.ts'
 import { codeOf, succeedsOrRefuses } from '../support/refusal.ts'
 
 const { privateKey, publicKey } = ALICE.keys
+const rsa = generateRsaKeyPair()
 
-describe('a signed message', () => {
+describe.each([
+  { kind: 'EC', keys: ALICE.keys, other: BOB.keys.publicKey, otherType: 0x10 },
+  { kind: 'RSA', keys: rsa, other: generateRsaKeyPair().publicKey, otherType: 0x20 }
+])('a message signed with an $kind key', ({ keys: { privateKey, publicKey }, other, otherType }) => {
   test('gives back its content, which stands readable in it', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), message => {
@@ -35,7 +40,7 @@ describe('a signed message', () => {
 
   test('is refused with the key of somebody else', () => {
     const signed = signMessage(privateKey, Uint8Array.of(1))
-    expect(codeOf(() => verifyMessage(BOB.keys.publicKey, signed))).toBe('AUTHENTICATION_FAILED')
+    expect(codeOf(() => verifyMessage(other, signed))).toBe('AUTHENTICATION_FAILED')
   })
 
   test('may have bytes after it, which are not part of its content', () => {
@@ -43,10 +48,10 @@ describe('a signed message', () => {
     expect(verifyMessage(publicKey, concatBytes(signed, Uint8Array.of(0, 0)))).toEqual(Uint8Array.of(1))
   })
 
-  test('of RSA, of another type, or encrypted, is refused', () => {
+  test('of another kind of key, of another type, or encrypted, is refused', () => {
     const signed = signMessage(privateKey, Uint8Array.of(1))
     for (const [offset, value] of [
-      [0, 0x10],
+      [0, otherType],
       [0, 0xff],
       [1, 0x27]
     ] as const) {
@@ -67,15 +72,25 @@ describe('a signed message', () => {
 
   test('of nothing cannot be made', () => {
     expect(() => signMessage(privateKey, new Uint8Array(0))).toThrow(RangeError)
+    expect(() => signMessage(privateKey, 'text' as unknown as Uint8Array)).toThrow(TypeError)
+    expect(() => verifyMessage(publicKey, 'text' as unknown as Uint8Array)).toThrow(TypeError)
   })
 
   test('read from hostile bytes throws nothing but ProtocolError', () => {
-    const header = Uint8Array.of(0x20, 0x26, 0x04, 0x26)
+    const header = signMessage(privateKey, Uint8Array.of(1)).subarray(0, 4)
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
         expect(succeedsOrRefuses(() => verifyMessage(publicKey, concatBytes(header, bytes)))).toBe(false)
         expect(succeedsOrRefuses(() => verifyMessage(publicKey, bytes))).toBe(false)
       })
     )
+  })
+})
+
+describe('keys of different kinds', () => {
+  test('do not verify for each other', () => {
+    const message = Uint8Array.of(1)
+    expect(codeOf(() => verifyMessage(rsa.publicKey, signMessage(privateKey, message)))).toBe('INVALID_MESSAGE')
+    expect(codeOf(() => verifyMessage(publicKey, signMessage(rsa.privateKey, message)))).toBe('INVALID_MESSAGE')
   })
 })
