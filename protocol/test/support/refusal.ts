@@ -23,3 +23,10 @@ export function succeedsOrRefuses(run: () => unknown): boolean {
     throw error
   }
 }
+
+/** The code of the `ProtocolError` that `pending` rejects with; any other outcome fails the test. */
+export async function codeOfRejection(pending: Promise<unknown>): Promise<ProtocolErrorCode> {
+  const outcome: unknown = await pending.catch((error: unknown) => error)
+  expect(outcome).toBeInstanceOf(ProtocolError)
+  return (outcome as ProtocolError).code
+}
