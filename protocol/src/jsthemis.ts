@@ -28,8 +28,13 @@ function callable<C extends AnyClass>(Class: C): Callable<C> {
 
 export const KeyPair: Callable<typeof classes.KeyPair> = callable(classes.KeyPair)
 export type KeyPair = classes.KeyPair
-export const SymmetricKey: Callable<typeof classes.SymmetricKey> = callable(classes.SymmetricKey)
-export type SymmetricKey = classes.SymmetricKey
+/** Makes Buffers, as in jsthemis: its keys are not instances of it. */
+export const SymmetricKey: Callable<new (key?: Uint8Array) => Buffer> = callable(
+  classes.SymmetricKey as new (
+    key?: Uint8Array
+  ) => Buffer
+)
+export type SymmetricKey = Buffer
 export const SecureMessage: Callable<typeof classes.SecureMessage> = callable(classes.SecureMessage)
 export type SecureMessage = classes.SecureMessage
 export const SecureCellSeal: Callable<typeof classes.SecureCellSeal> = callable(classes.SecureCellSeal)

@@ -7,15 +7,26 @@ import { initialize, initialized } from './themis/initialize.ts'
 import { KeyPair, PrivateKey, PublicKey, SymmetricKey } from './themis/keys.ts'
 import { SecureMessage, SecureMessageSign, SecureMessageVerify } from './themis/message.ts'
 import { SessionDropIn } from './themis/session.ts'
+import { TransportSessionDropIn } from './themis/transport.ts'
 
 export type { SecureCellSealWithPassphrase, TokenProtectResult } from './themis/cell.ts'
 export type { InitializedPromise } from './themis/initialize.ts'
 export type { KeyCallback } from './themis/session.ts'
+export type { SecureSessionTransport } from './themis/transport.ts'
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1_000)
 
 /** A session with a peer that knows our public key, and whose public key we know. Buffers in and out. */
 export class SecureSession extends SessionDropIn {
   protected override nowSeconds(): number {
-    return Math.floor(Date.now() / 1_000)
+    return nowSeconds()
+  }
+}
+
+/** A {@link SecureSession} that sends and receives by itself, over two callbacks. */
+export class TransportSession extends TransportSessionDropIn {
+  protected override nowSeconds(): number {
+    return nowSeconds()
   }
 }
 
@@ -52,6 +63,7 @@ const everything: {
   readonly SymmetricKey: typeof SymmetricKey
   readonly ThemisError: typeof ThemisError
   readonly ThemisErrorCode: typeof ThemisErrorCode
+  readonly TransportSession: typeof TransportSession
   readonly initialize: typeof initialize
   readonly initialized: typeof initialized
 } = {
@@ -69,6 +81,7 @@ const everything: {
   SymmetricKey,
   ThemisError,
   ThemisErrorCode,
+  TransportSession,
   initialize,
   initialized
 }
