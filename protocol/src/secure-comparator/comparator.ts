@@ -52,7 +52,6 @@ export class SecureComparator implements Disposable {
    */
   append(piece: Uint8Array): void {
     const { state } = step(this.#state, { type: 'append', piece }, this.#stepDeps)
-    // The next state goes on with the pieces of this one, so none of them is wiped.
     this.#commit(state)
   }
 

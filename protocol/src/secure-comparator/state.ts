@@ -17,7 +17,8 @@ export type ComparatorResult = 'pending' | 'match' | 'no-match'
 export type ComparatorState =
   /** No secret yet. */
   | { readonly tag: 'empty' }
-  | { readonly tag: 'collecting'; readonly pieces: readonly Uint8Array[] }
+  /** Pieces of the secret, joined. */
+  | { readonly tag: 'collecting'; readonly pieces: Uint8Array }
   | {
       readonly tag: 'awaiting-message-2'
       /** x: the own secret, hashed and clamped. */

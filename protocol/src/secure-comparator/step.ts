@@ -1,4 +1,4 @@
-import { copyBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
+import { concatBytes, copyBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import {
   addPoints,
@@ -55,7 +55,7 @@ type State<Tag extends ComparatorState['tag']> = Extract<ComparatorState, { read
 export function step(state: ComparatorState, input: ComparatorInput, deps: StepDeps): ComparatorStep {
   switch (state.tag) {
     case 'empty':
-      if (input.type === 'append') return append([], input.piece)
+      if (input.type === 'append') return append(new Uint8Array(0), input.piece)
       throw new ProtocolError('INVALID_STATE', 'there is no secret yet')
     case 'collecting':
       if (input.type === 'append') return append(state.pieces, input.piece)
@@ -76,9 +76,9 @@ export function step(state: ComparatorState, input: ComparatorInput, deps: StepD
 }
 
 /** Themis secure_comparator_append_secret. */
-function append(pieces: readonly Uint8Array[], piece: Uint8Array): ComparatorStep {
+function append(pieces: Uint8Array, piece: Uint8Array): ComparatorStep {
   if (piece.length === 0) throw new RangeError('a piece of a secret has at least one byte')
-  return { state: { tag: 'collecting', pieces: [...pieces, copyBytes(piece)] }, reply: undefined }
+  return { state: { tag: 'collecting', pieces: concatBytes(pieces, piece) }, reply: undefined }
 }
 
 /** Themis secure_comparator_alice_step1: emits message 1. */
@@ -258,8 +258,8 @@ function isIdentity(encoded: Uint8Array): boolean {
 }
 
 /** SHA-256 of all pieces, as a scalar. */
-function secretScalar(pieces: readonly Uint8Array[]): Uint8Array {
-  return clampScalar(takeOver(sha256(...pieces)))
+function secretScalar(pieces: Uint8Array): Uint8Array {
+  return clampScalar(takeOver(sha256(pieces)))
 }
 
 function ownScalar({ drawScalar }: StepDeps, name: ScalarName): Uint8Array {
