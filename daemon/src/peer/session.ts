@@ -49,6 +49,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #isClosing = false
   #isFlushDue = false
   #lastEnd: LastEnd | undefined
+  /** How often in a row the peer hung up before it said a word. */
+  #refusalCount = 0
+  #wasUp = false
   #since: number
   #told: Told = { state: 'offline', current: undefined, nextDialAt: undefined, lastEnd: undefined }
 
@@ -207,6 +210,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#handshaking.delete(link)
     const fresh = this.#openLink(link)
     this.#deps.reports.counted('opened')
+    this.#wasUp = true
+    this.#refusalCount = 0
     this.#dialler.succeeded()
     this.#sending.stopWaiting()
     this.#links.add(fresh)
@@ -254,8 +259,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       'session stream over'
     )
     if (open !== undefined || link.openedByUs || endCode === 'VERSION_MISMATCH') {
-      if (endCode !== 'GLARE' && endCode !== 'REKEYED')
-        this.#lastEnd = { code: endCode, detail, at: this.#actor.clock.wallMs() }
+      if (endCode !== 'GLARE' && endCode !== 'REKEYED') this.#noteEnd(endCode, detail)
     }
     if (endCode === 'VERSION_MISMATCH') this.#dialler.setHopeless()
     this.#flushSoon()
@@ -321,7 +325,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#deps.reports.counted(code)
     this.#deps.log.debug({ contact: this.#contact.contact, code, detail }, 'dial failed')
     if (this.#links.current !== undefined) return
-    this.#lastEnd = { code, detail, at: this.#actor.clock.wallMs() }
+    this.#noteEnd(code, detail)
     this.#wentOffline(true)
   }
 
@@ -357,9 +361,19 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #failQueue(): void {
     if (this.#links.current !== undefined) return
     const { name } = this.#contact
-    const end = this.#lastEnd
-    if (end?.code === 'NOT_ACCEPTED') this.#sending.failAll(end.code, `${name} has probably not added your card`)
-    else this.#sending.failAll('PEER_OFFLINE', `${name} is not reachable${end === undefined ? '' : ` (${end.detail})`}`)
+    const detail = this.#lastEnd === undefined ? '' : ` (${this.#lastEnd.detail})`
+    if (this.#isRefused()) this.#sending.failAll('NOT_ACCEPTED', `${name} has probably not added your card`)
+    else this.#sending.failAll('PEER_OFFLINE', `${name} is not reachable${detail}`)
+  }
+
+  /** A peer that has been in session and hangs up once is more likely to be stopping or starting than to have forgotten us. */
+  #isRefused(): boolean {
+    return this.#refusalCount >= (this.#wasUp ? 2 : 1)
+  }
+
+  #noteEnd(code: EndCode, detail: string): void {
+    this.#lastEnd = { code, detail, at: this.#actor.clock.wallMs() }
+    this.#refusalCount = code === 'NOT_ACCEPTED' ? this.#refusalCount + 1 : 0
   }
 
   #sendDue(): void {

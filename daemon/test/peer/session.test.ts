@@ -62,6 +62,20 @@ describe('a session between two contacts', () => {
     )
   })
 
+  it('takes a peer that was in session and is gone for offline, and one that keeps hanging up for one that does not want us', async () => {
+    const town = new Town('hung up')
+    const [alice, bob] = await town.pair()
+    await bob.manager.remove('alice')
+    await town.until(() => alice.state('bob') !== 'established')
+    const first = codeOf(() => alice.send('bob', [textBody('x')]))
+    await town.clock.advance(2_000)
+    expect(await first).toBe('PEER_OFFLINE')
+    await town.clock.advance(20_000)
+    const second = codeOf(() => alice.send('bob', [textBody('x')]))
+    await town.clock.advance(6_000)
+    expect(await second).toBe('NOT_ACCEPTED')
+  })
+
   it('ends for a contact that is blocked, and comes back when it is not', async () => {
     const town = new Town('block')
     const [alice, bob] = await town.pair()
