@@ -14,24 +14,23 @@ export function orAborted<T>(pending: T | PromiseLike<T>, signal: AbortSignal): 
   })
 }
 
-/**
- * Reads a source one element at a time until it ends, or until the signal does, whose reason is thrown. A source that is
- * left before its end is told so.
- */
-export async function* untilAborted<T>(source: AsyncIterable<T> | Iterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-  try {
-    for (;;) {
-      const next = await orAborted(iterator.next(), signal)
-      if (next.done === true) return
-      yield next.value
-    }
-  } finally {
-    leave(iterator)
+/** Reads one element at a time until there is no more, or until the signal ends it, whose reason is thrown. */
+export async function* untilAborted<T>(iterator: AnyIterator<T>, signal: AbortSignal): AsyncGenerator<T> {
+  for (;;) {
+    const next = await orAborted(iterator.next(), signal)
+    if (next.done === true) return
+    yield next.value
   }
 }
 
-function leave(iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
+export type AnyIterator<T> = AsyncIterator<T> | Iterator<T>
+
+export function iteratorOf<T>(source: AsyncIterable<T> | Iterable<T>): AnyIterator<T> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+}
+
+/** Tells a source that nobody reads on. */
+export function leave(iterator: AnyIterator<unknown> | undefined): void {
   // Not waited for: a generator that waits for its next element answers only after it. Nobody is left to be told of a failure.
-  Promise.resolve(iterator.return?.()).catch(() => undefined)
+  Promise.resolve(iterator?.return?.()).catch(() => undefined)
 }

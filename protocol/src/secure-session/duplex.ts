@@ -1,5 +1,5 @@
 import { ProtocolError } from '../errors.ts'
-import { orAborted, untilAborted } from './abort.ts'
+import { type AnyIterator, iteratorOf, leave, orAborted, untilAborted } from './abort.ts'
 import { SessionDriver, type SessionDriverOptions } from './driver.ts'
 import type { Framing } from './framing.ts'
 
@@ -78,8 +78,8 @@ class PipedSession {
   readonly #stream = Promise.withResolvers<AsyncIterator<Uint8Array>>()
   readonly #established = Promise.withResolvers<Uint8Array | undefined>()
   #directions = 2
-  #isRead = false
-  #isWritten = false
+  #read: AnyIterator<Chunk> | undefined
+  #written: AnyIterator<Chunk> | undefined
 
   constructor(options: SecureSessionPipeOptions) {
     this.#driver = new SessionDriver(options)
@@ -90,34 +90,40 @@ class PipedSession {
   }
 
   incoming(stream: ChunkSource): AsyncGenerator<Uint8Array, void, undefined> {
-    if (this.#isRead) throw new ProtocolError('INVALID_STATE', 'the session reads a stream already')
-    this.#isRead = true
-    const chunks = plainChunks(untilAborted(stream, this.#driver.signal))
+    if (this.#read !== undefined) throw new ProtocolError('INVALID_STATE', 'the session reads a stream already')
+    this.#read = iteratorOf(stream)
+    const chunks = plainChunks(untilAborted(this.#read, this.#driver.signal))
     const messages = this.#framing?.decode(chunks, () => this.#driver.incomingBytesMax) ?? chunks
     const iterator = messages[Symbol.asyncIterator]()
     this.#stream.resolve(iterator)
-    return this.#direction(this.#receive(iterator))
+    return this.#direction(this.#receive(iterator), this.#read)
   }
 
   outgoing(messages: ChunkSource): AsyncGenerator<Uint8Array, void, undefined> {
-    if (this.#isWritten) throw new ProtocolError('INVALID_STATE', 'the session writes a stream already')
-    this.#isWritten = true
-    return this.#direction(this.#send(messages))
+    if (this.#written !== undefined) throw new ProtocolError('INVALID_STATE', 'the session writes a stream already')
+    this.#written = iteratorOf(messages)
+    return this.#direction(this.#send(this.#written), this.#written)
   }
 
   close(reason: unknown): void {
     this.#driver.close(reason)
     this.#established.reject(reason)
+    leave(this.#read)
+    leave(this.#written)
   }
 
   /** Runs one direction: its failure is that of the other, and the session is over when both are. */
-  async *#direction(messages: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#direction(
+    messages: AsyncGenerator<Uint8Array>,
+    source: AnyIterator<Chunk>
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       yield* messages
     } catch (error) {
       this.close(error)
       throw error
     } finally {
+      leave(source)
       this.#directions--
       if (this.#directions === 0) this.close(new ProtocolError('INVALID_STATE', 'the session is over'))
       else if (!this.#driver.session.established) this.close(endedEarly())
@@ -125,17 +131,13 @@ class PipedSession {
   }
 
   async *#receive(iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-    try {
-      await this.established
-      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
-        yield this.#driver.unwrap(next.value)
-      }
-    } finally {
-      await iterator.return?.()
+    await this.established
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+      yield this.#driver.unwrap(next.value)
     }
   }
 
-  async *#send(messages: ChunkSource): AsyncGenerator<Uint8Array> {
+  async *#send(messages: AnyIterator<Chunk>): AsyncGenerator<Uint8Array> {
     const encode = this.#framing?.encode ?? unframed
     for await (const bytes of this.#negotiate()) yield encode(bytes)
     for await (const message of plainChunks(untilAborted(messages, this.#driver.signal))) {

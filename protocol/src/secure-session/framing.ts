@@ -12,6 +12,7 @@ export interface Framing {
   /**
    * Turns what is read, however it was cut, into messages.
    *
+   * @param chunks - ended by its owner: a decoder that is left need not do it
    * @param bytesMax - asked before each message: the longest that may come
    */
   decode(chunks: AsyncIterable<Uint8Array>, bytesMax: () => number): AsyncIterable<Uint8Array>
@@ -31,18 +32,14 @@ export const lengthPrefixed: Framing = {
   },
   async *decode(chunks, bytesMax) {
     const reader = new ChunkReader(chunks)
-    try {
-      for (;;) {
-        const prefix = await reader.read(PREFIX_BYTES)
-        if (prefix === undefined) return
-        const length = readU32be(prefix, 0)
-        if (length > bytesMax()) throw new ProtocolError('INVALID_MESSAGE', 'length of a frame')
-        const message = await reader.read(length)
-        if (message === undefined) throw new ProtocolError('TRANSPORT_FAILED', 'the stream ended within a frame')
-        yield message
-      }
-    } finally {
-      await reader.leave()
+    for (;;) {
+      const prefix = await reader.read(PREFIX_BYTES)
+      if (prefix === undefined) return
+      const length = readU32be(prefix, 0)
+      if (length > bytesMax()) throw new ProtocolError('INVALID_MESSAGE', 'length of a frame')
+      const message = await reader.read(length)
+      if (message === undefined) throw new ProtocolError('TRANSPORT_FAILED', 'the stream ended within a frame')
+      yield message
     }
   }
 }
@@ -79,10 +76,6 @@ class ChunkReader {
       this.#chunk = plainBytes(next.value)
       this.#at = 0
     }
-  }
-
-  async leave(): Promise<void> {
-    await this.#iterator.return?.()
   }
 
   #take(length: number): Uint8Array {
