@@ -3,7 +3,7 @@ import { copyBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from '.
 import { ProtocolError } from './errors.ts'
 import { RsaPrivateKey, RsaPublicKey } from './rsa-keys.ts'
 import { CONTAINER_HEADER_BYTES, containerTag, encodeContainer, hasRightChecksum } from './soter/container.ts'
-import { type Curve, curveOfTag, decodePoint, ecdhSecret, importScalar, P256 } from './soter/ecdh.ts'
+import { agreeSecret, type Curve, curveOfTag, decodePoint, ecdhSecret, importScalar, P256 } from './soter/ecdh.ts'
 import { sha256 } from './soter/hash.ts'
 import { type RsaSize, rsaSizeOfTag } from './soter/rsa.ts'
 import { importSigningKey, importVerifyingKey, signEcdsa, verifyEcdsa } from './soter/signature.ts'
@@ -70,7 +70,7 @@ export class PublicKey {
   readonly #curve: Curve
   readonly #container: Uint8Array
   readonly #point: Uint8Array
-  #verifyingKey: KeyObject | undefined
+  #keyObject: KeyObject | undefined
 
   /** Use {@link decodePublicKey}. `point` is SEC1 and known to be on the curve; both arrays are taken over. */
   constructor(curve: Curve, container: Uint8Array, point: Uint8Array) {
@@ -92,8 +92,13 @@ export class PublicKey {
 
   /** Checks an ECDSA-SHA-256 signature in strict DER. */
   verify(message: Uint8Array, signature: Uint8Array): boolean {
-    this.#verifyingKey ??= importVerifyingKey(this.#curve, this.#point)
-    return verifyEcdsa(this.#verifyingKey, message, signature)
+    return verifyEcdsa(this.toKeyObject(), message, signature)
+  }
+
+  /** The key as `node:crypto` has it, imported once. */
+  toKeyObject(): KeyObject {
+    this.#keyObject ??= importVerifyingKey(this.#curve, this.#point)
+    return this.#keyObject
   }
 }
 
@@ -104,7 +109,8 @@ export class PrivateKey {
   readonly #curve: Curve
   readonly #scalar: Uint8Array
   #ecdh: ECDH | undefined
-  #signingKey: KeyObject | undefined
+  #keyObject: KeyObject | undefined
+  #hasDerived = false
 
   /**
    * Use {@link decodePrivateKey} or {@link generateKeyPair}.
@@ -135,9 +141,7 @@ export class PrivateKey {
 
   /** Signs with ECDSA-SHA-256. The signature is DER of varying length (P-256: 70 to 72 bytes, rarely less). */
   sign(message: Uint8Array): Uint8Array {
-    this.#usable()
-    this.#signingKey ??= importSigningKey(this.#curve, this.#scalar)
-    return signEcdsa(this.#signingKey, message)
+    return signEcdsa(this.#imported(), message)
   }
 
   /**
@@ -148,6 +152,9 @@ export class PrivateKey {
   deriveSecret(peer: PublicKey): Uint8Array {
     const ecdh = this.#usable()
     if (peer.curve !== this.curve) throw new ProtocolError('INVALID_KEY', 'keys on different curves')
+    // An ephemeral key does this once, and is not worth importing; a key of a person does it for every message.
+    if (this.#hasDerived) return agreeSecret(this.#imported(), peer.toKeyObject())
+    this.#hasDerived = true
     return ecdhSecret(ecdh, peer.toPoint())
   }
 
@@ -155,7 +162,13 @@ export class PrivateKey {
   wipe(): void {
     wipeBytes(this.#scalar)
     this.#ecdh = undefined
-    this.#signingKey = undefined
+    this.#keyObject = undefined
+  }
+
+  #imported(): KeyObject {
+    this.#usable()
+    this.#keyObject ??= importSigningKey(this.#curve, this.#scalar)
+    return this.#keyObject
   }
 
   #usable(): ECDH {

@@ -66,6 +66,18 @@ describe.each(CURVES)('keys on $name', ({ tag, name, openssl, fieldBytes }) => {
     expect(secret.length).toBe(fieldBytes)
   })
 
+  test('agree on the same secret the first time and every other', () => {
+    const own = decodePrivateKey(longPrivate)
+    for (let i = 0; i < 5; i++) {
+      const other = createECDH(openssl)
+      other.generateKeys()
+      const theirs = decodePublicKey(encodeContainer(`UEC${tag}`, copyBytes(other.getPublicKey())))
+      const [first, second] = [decodePrivateKey(longPrivate).deriveSecret(theirs), own.deriveSecret(theirs)]
+      expect(second).toEqual(first)
+      expect(own.deriveSecret(theirs)).toEqual(first)
+    }
+  })
+
   test('are refused with a point that is hybrid, cut, at infinity or off the curve', () => {
     const point = copyBytes(ecdh.getPublicKey())
     const hybrid = copyBytes(point)
@@ -139,6 +151,14 @@ describe('a key', () => {
 
   test('is named by the hash of its container', () => {
     expect(fingerprint(publicKey)).toEqual(sha256(publicKey.toBytes()))
+  })
+
+  test('keeps the leading zero of a secret that has one', () => {
+    const own = decodePrivateKey(privateKey.toBytes())
+    const peer = generateKeyPair(seededBytes('peer 196')).publicKey
+    for (const secret of [own.deriveSecret(peer), own.deriveSecret(peer)]) {
+      expect([secret.length, secret[0]]).toEqual([32, 0])
+    }
   })
 
   test('shows no secret when printed or serialised', () => {
