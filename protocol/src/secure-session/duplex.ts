@@ -87,6 +87,9 @@ class PipedSession {
     this.established = this.#established.promise
     // Those who wait for it are told; where nobody waits, both directions tell.
     this.established.catch(() => undefined)
+    const { signal } = this.#driver
+    if (signal.aborted) this.#end()
+    else signal.addEventListener('abort', () => this.#end(), { once: true })
   }
 
   incoming(stream: ChunkSource): AsyncGenerator<Uint8Array, void, undefined> {
@@ -107,7 +110,10 @@ class PipedSession {
 
   close(reason: unknown): void {
     this.#driver.close(reason)
-    this.#established.reject(reason)
+  }
+
+  #end(): void {
+    this.#established.reject(this.#driver.signal.reason)
     leave(this.#read)
     leave(this.#written)
   }
@@ -138,7 +144,7 @@ class PipedSession {
   }
 
   async *#send(messages: AnyIterator<Chunk>): AsyncGenerator<Uint8Array> {
-    const encode = this.#framing?.encode ?? unframed
+    const encode = (bytes: Uint8Array): Uint8Array => this.#framing?.encode(bytes) ?? bytes
     for await (const bytes of this.#negotiate()) yield encode(bytes)
     for await (const message of plainChunks(untilAborted(messages, this.#driver.signal))) {
       yield encode(this.#driver.wrap(message))
@@ -163,10 +169,6 @@ class PipedSession {
 
 function endedEarly(): ProtocolError {
   return new ProtocolError('TRANSPORT_FAILED', 'the stream ended during the handshake')
-}
-
-function unframed(message: Uint8Array): Uint8Array {
-  return message
 }
 
 async function* plainChunks(source: AsyncIterable<Chunk>): AsyncGenerator<Uint8Array> {

@@ -268,6 +268,14 @@ describe('what ends it', () => {
     await expect(server.outgoing([]).next()).rejects.toBe(reason)
   })
 
+  test('its signal, though nobody reads it yet', async () => {
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    const [client, server] = sessionPair({ signal: controller.signal }, { signal: AbortSignal.abort(reason) })
+    controller.abort(reason)
+    for (const session of [client, server]) await expect(session.established).rejects.toBe(reason)
+  })
+
   test('a direction that is left during the handshake', async () => {
     const [client] = sessionPair()
     const outgoing = client.outgoing([])
