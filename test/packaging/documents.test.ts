@@ -24,6 +24,7 @@ const DOCUMENTS = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'protocol/SPEC.md',
+  'protocol/README.md',
   'client-sdk/examples/python/README.md',
   'test/vectors/README.md'
 ]

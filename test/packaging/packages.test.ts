@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, w
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { repositoryPath } from '../support/machine.ts'
-import { makeTempHome } from '../support/temp-home.ts'
+import { makeTempHome, type TempHome } from '../support/temp-home.ts'
 import { compile, copyCheckout, copyModules, PACKAGES, run } from './checkout.ts'
 
 type PackageName = (typeof PACKAGES)[number]
@@ -19,6 +19,28 @@ function specifiers(name: PackageName): readonly string[] {
   return Object.keys(manifest.exports)
     .filter(path => path !== './package.json')
     .map(path => manifest.name + path.slice(1))
+}
+
+/** The types of Node itself, which an app brings. */
+function linkNodeTypes(app: TempHome): void {
+  mkdirSync(app.file('node_modules/@types'), { recursive: true })
+  for (const name of ['@types/node', 'undici-types']) {
+    rmSync(app.file(`node_modules/${name}`), { recursive: true, force: true })
+    symlinkSync(join(repositoryPath, 'node_modules', name), app.file(`node_modules/${name}`))
+  }
+}
+
+const STRICT = { types: ['node'], strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true }
+
+/** Compiles one file of an app; what the compiler prints. */
+function typeCheck(app: TempHome, compilerOptions: object, file: string): string {
+  writeFileSync(app.file('tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }))
+  return run(process.execPath, [join(repositoryPath, 'node_modules/typescript/bin/tsc'), '-p', app.path], app.path)
+}
+
+/** A program, with the module that it imports exchanged. */
+function programFor(file: string, from: string, to: string): string {
+  return readFileSync(join(import.meta.dirname, 'programs', file), 'utf8').replaceAll(`'${from}'`, `'${to}'`)
 }
 
 describe('the packages, packed and installed into an empty folder', () => {
@@ -83,27 +105,77 @@ describe('the packages, packed and installed into an empty folder', () => {
   })
 
   test('the types of every sub-path resolve in a strict program', () => {
-    mkdirSync(app.file('node_modules/@types'), { recursive: true })
-    for (const name of ['@types/node', 'undici-types']) {
-      rmSync(app.file(`node_modules/${name}`), { recursive: true, force: true })
-      symlinkSync(join(repositoryPath, 'node_modules', name), app.file(`node_modules/${name}`))
-    }
+    linkNodeTypes(app)
     const lines = all.map((name, i) => `import * as module${i} from '${name}'\n`)
     const names = all.map((_, i) => `module${i}`)
     writeFileSync(app.file('app.ts'), `${lines.join('')}export const modules: object[] = [${names.join(', ')}]\n`)
-    const compilerOptions = {
-      module: 'nodenext',
-      target: 'es2024',
-      lib: ['es2024', 'esnext.disposable'],
+    const options = { ...STRICT, module: 'nodenext', target: 'es2024', lib: ['es2024', 'esnext.disposable'] }
+    expect(typeCheck(app, options, 'app.ts')).toBe('')
+  })
+
+  test('the protocol ships no source maps', () => {
+    const paths = packed.get('protocol')?.files.map(file => file.path) ?? []
+    expect(paths).toContain('README.md')
+    expect(paths.filter(path => path.endsWith('.map'))).toEqual([])
+  })
+
+  describe('a program for wasm-themis whose import alone was changed', () => {
+    const PRINTED = 'sealed, locked, protected, imprinted, true 12, encrypted, signed, wrapped, true true\n'
+
+    beforeAll(() => {
+      linkNodeTypes(app)
+      writeFileSync(app.file('themis.ts'), programFor('for-wasm-themis.ts', 'wasm-themis', '@parley/protocol/themis'))
+    })
+
+    test.each([
+      ['node16', 'node16'],
+      ['nodenext', 'nodenext'],
+      ['esnext', 'bundler']
+    ])('has the right types with module %s, resolved by %s', (module, moduleResolution) => {
+      const config = { ...STRICT, module, moduleResolution, target: 'es2022', lib: ['es2024', 'esnext.disposable'] }
+      expect(typeCheck(app, config, 'themis.ts')).toBe('')
+    })
+
+    test('runs as TypeScript, and as JavaScript', () => {
+      const compilerOptions = { ...STRICT, noEmit: false, module: 'nodenext', target: 'es2022', outDir: 'out' }
+      typeCheck(app, { ...compilerOptions, lib: ['es2024', 'esnext.disposable'] }, 'themis.ts')
+      expect(run(process.execPath, ['themis.ts'], app.path)).toBe(PRINTED)
+      expect(run(process.execPath, ['out/themis.js'], app.path)).toBe(PRINTED)
+    })
+  })
+
+  test('a program for jsthemis whose import alone was changed runs, as CommonJS, and has types for editors', () => {
+    writeFileSync(app.file('js.cjs'), programFor('for-jsthemis.cjs', 'jsthemis', '@parley/protocol/jsthemis'))
+    linkNodeTypes(app)
+    const options = {
       types: ['node'],
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      skipLibCheck: false,
-      noEmit: true
+      noEmit: true,
+      strict: false,
+      checkJs: true,
+      module: 'nodenext',
+      lib: ['es2024', 'esnext.disposable']
     }
-    writeFileSync(app.file('tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
-    const tsc = join(repositoryPath, 'node_modules/typescript/bin/tsc')
-    expect(run(process.execPath, [tsc, '-p', app.path], app.path)).toBe('')
+    expect(typeCheck(app, options, 'js.cjs')).toBe('')
+    expect(run(process.execPath, ['js.cjs'], app.path)).toBe('true, 1, signed, 45, wrapped, true, true\n')
+  })
+
+  test('CommonJS requires and imports every sub-path of the protocol, and gets the same', () => {
+    const names = specifiers('protocol')
+    const script = `const compare = async name => {
+        const [required, imported] = [require(name), await import(name)]
+        return Object.keys(imported).every(key => imported[key] === required[key])
+      }
+      Promise.all(${JSON.stringify(names)}.map(compare)).then(same => console.log(same.join()))`
+    writeFileSync(app.file('common.cjs'), script)
+    expect(run(process.execPath, ['common.cjs'], app.path)).toBe('true,true,true\n')
+    const required = names.map((name, i) => `import module${i} = require('${name}')\nexport { module${i} }\n`)
+    writeFileSync(app.file('required.cts'), required.join(''))
+    const imported = names.map((name, i) => `export const module${i} = import('${name}')\n`)
+    writeFileSync(app.file('imported.cts'), imported.join(''))
+    linkNodeTypes(app)
+    const lib = ['es2024', 'esnext.disposable']
+    expect(typeCheck(app, { ...STRICT, module: 'nodenext', lib }, 'required.cts')).toBe('')
+    expect(typeCheck(app, { ...STRICT, module: 'node16', lib }, 'imported.cts')).toBe('')
   })
 
   test('the command runs, and shows what it can do', () => {
