@@ -17,7 +17,7 @@ export interface EncryptedMessage {
  * Encrypts with AES-256-GCM under a key that is derived from the master key, the message's length and the context.
  *
  * @param context - authenticated, not kept in the result; empty is the same as absent
- * @see Themis src/themis/secure_cell_alg.c, themis_auth_sym_encrypt_message_with_key
+ * @see Themis src/themis/sym_enc_message.c, themis_auth_sym_encrypt_message_
  */
 export function encryptWithMasterKey(
   masterKey: Uint8Array,
@@ -50,7 +50,7 @@ export function decryptWithMasterKey(
 /**
  * Derives the 32 bytes of which a message's key is made. The caller wipes them.
  *
- * @see Themis src/themis/secure_cell_alg.c, themis_auth_sym_kdf_context
+ * @see Themis src/themis/sym_enc_message.c, themis_auth_sym_kdf_context
  */
 export function deriveMessageKey(masterKey: Uint8Array, messageBytes: number, context?: Uint8Array): Uint8Array {
   const length = new Uint8Array(4)

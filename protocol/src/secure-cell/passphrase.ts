@@ -49,7 +49,7 @@ interface LockedCell {
  * @param context - must be given again to decrypt, and is not in the result; empty is the same as absent
  * @returns a new buffer, which the caller owns
  * @throws {TypeError} {@link RangeError} for a wrong call: no bytes, an empty passphrase, an empty or too long message
- * @see Themis src/themis/secure_cell_seal_passphrase.c, themis_secure_cell_encrypt_seal_with_passphrase
+ * @see Themis src/themis/secure_cell.c, themis_secure_cell_encrypt_seal_with_passphrase
  */
 export function encryptSealWithPassphrase(
   passphrase: Uint8Array,
@@ -86,7 +86,7 @@ export async function encryptSealWithPassphraseAsync(
  * @throws {ProtocolError} `INVALID_MESSAGE` for impossible lengths and for iterations outside the limits,
  * `AUTHENTICATION_FAILED` for everything else
  * @throws {TypeError} {@link RangeError} for a wrong call
- * @see Themis src/themis/secure_cell_seal_passphrase.c, themis_secure_cell_decrypt_seal_with_passphrase
+ * @see Themis src/themis/secure_cell.c, themis_secure_cell_decrypt_seal_with_passphrase
  */
 export function decryptSealWithPassphrase(
   passphrase: Uint8Array,

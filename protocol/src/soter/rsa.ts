@@ -60,6 +60,7 @@ export function publicPartOf({ modulusBytes }: RsaSize, privatePayload: Uint8Arr
  *
  * @param payload - of the length that belongs to `size`
  * @throws {ProtocolError} `INVALID_KEY` for a modulus that is even or of fewer bits, or an exponent other than 3 and 65537
+ * @see Themis src/soter/openssl/soter_rsa_key.c, soter_rsa_pub_key_to_engine_specific
  */
 export function importRsaPublicKey(size: RsaSize, payload: Uint8Array): KeyObject {
   assertPublicPart(size, payload)
@@ -72,6 +73,7 @@ export function importRsaPublicKey(size: RsaSize, payload: Uint8Array): KeyObjec
  *
  * @param payload - of the length that belongs to `size`
  * @throws {ProtocolError} `INVALID_KEY` for a bad public part or a number that is zero
+ * @see Themis src/soter/openssl/soter_rsa_key.c, soter_rsa_priv_key_to_engine_specific
  */
 export function importRsaPrivateKey(size: RsaSize, payload: Uint8Array): KeyObject {
   assertPublicPart(size, publicPartOf(size, payload))
@@ -98,6 +100,7 @@ export function importRsaPrivateKey(size: RsaSize, payload: Uint8Array): KeyObje
  * PSS with SHA-256, MGF1 with SHA-256 and the longest salt.
  *
  * @throws {ProtocolError} `INVALID_KEY` when the numbers of the key do not belong together
+ * @see Themis src/soter/openssl/soter_sign_rsa.c
  */
 export function signPss(key: KeyObject, message: Uint8Array): Uint8Array {
   try {
