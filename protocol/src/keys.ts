@@ -283,7 +283,11 @@ export const SYMMETRIC_KEY_BYTES = 32
 
 /** Makes a symmetric key of 32 random bytes. The caller owns it and should wipe it. */
 export function generateSymmetricKey(randomBytes: RandomBytes): Uint8Array {
-  return copyBytes(randomBytes(SYMMETRIC_KEY_BYTES))
+  const drawn = randomBytes(SYMMETRIC_KEY_BYTES)
+  // Drawn bytes may lie in a pool, which is not for the caller to have.
+  const key = copyBytes(drawn)
+  wipeBytes(drawn)
+  return key
 }
 
 /** SHA-256 of the public key's container, 32 bytes: how a key is named to people and compared. */

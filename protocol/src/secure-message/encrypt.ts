@@ -36,7 +36,7 @@ export function encryptMessage(
     return encryptParts('EC', [], privateKey.deriveSecret(peerKey), message, randomBytes)
   }
   if (privateKey.algorithm === 'EC' || peerKey.algorithm === 'EC') throw differentKinds()
-  const password = Uint8Array.from(randomBytes(PASSWORD_BYTES))
+  const password = randomBytes(PASSWORD_BYTES)
   const wrapped = peerKey.encryptSecret(password)
   return encryptParts('RSA', [u32le(wrapped.length), wrapped], password, message, randomBytes)
 }
