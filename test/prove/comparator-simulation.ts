@@ -129,7 +129,8 @@ function throughFault(
   counts: Counts
 ): Uint8Array | undefined {
   const fault = drawFault(random)
-  if (fault === undefined || (fault === 'replay' && oldMessages.length === 0)) return bytes
+  if (fault === undefined) return bytes
+  if (fault === 'replay' && oldMessages.length === 0) return bytes
   counts[fault]++
   round.hasFault = true
   switch (fault) {
