@@ -49,7 +49,8 @@ const cases: Record<string, readonly Case[]> = {
     { path: 'protocol/src/secret.ts', source: "export const fs = await import('node:fs/promises')\n", rule: IMPORTS },
     { path: 'protocol/src/secret.ts', source: "export type { Stats } from 'node:fs'\n", rule: IMPORTS },
     ...imports('protocol/src/soter/secret.ts', undefined, 'node:crypto', '@noble/curves/nist.js', '../bytes.ts'),
-    ...imports('protocol/src/soter/secret.ts', undefined, '@noble/hashes/sha2.js', '@noble/ciphers/aes.js', './kdf.ts')
+    ...imports('protocol/src/soter/secret.ts', undefined, './kdf.ts'),
+    ...imports('protocol/src/soter/secret.ts', IMPORTS, '@noble/hashes/sha2.js', '@noble/ciphers/aes.js')
   ],
   'nothing under protocol/src reads a clock, a timer, the process or chance, but for the drop-ins': [
     ...uses('protocol/src/soter/secret.ts', GLOBALS, 'Date.now()', 'setTimeout', 'setInterval', 'setImmediate'),
