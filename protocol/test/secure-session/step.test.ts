@@ -1,30 +1,32 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { generateKeyPair, type KeyPair } from '../../src/keys.ts'
+import type { KeyPair } from '../../src/keys.ts'
 import { decodeIntroduction, encodeIntroduction } from '../../src/secure-session/messages.ts'
 import type { SessionInput, SessionState, SessionStep } from '../../src/secure-session/state.ts'
 import { step } from '../../src/secure-session/step.ts'
 import { decodeContainer, encodeContainer } from '../../src/soter/container.ts'
+import {
+  awaitingAccept,
+  awaitingClientKey,
+  awaitingFinish,
+  awaitingProceed,
+  awaitingServerKey,
+  clientDeps,
+  established,
+  forgeLastByte,
+  idle,
+  keyOf,
+  listening,
+  message1,
+  message2,
+  message3,
+  message4,
+  peerBytes,
+  serverDeps
+} from '../support/handshake.ts'
 import { ALICE, BOB, type Identity, MALLORY } from '../support/peers.ts'
-import { flipped, seededBytes } from '../support/random.ts'
+import { flipped } from '../support/random.ts'
 import { codeOf } from '../support/refusal.ts'
-
-const clientDeps = depsOf(ALICE)
-const serverDeps = depsOf(BOB)
-
-/** One run, by hand: every state that a session is in, and every message. */
-const idle: SessionState = { tag: 'idle' }
-const listening: SessionState = { tag: 'listening' }
-const awaitingAccept = step(idle, { type: 'connect' }, clientDeps)
-const message1 = sentBy(awaitingAccept)
-const awaitingClientKey = step(listening, peerBytes(message1), serverDeps)
-const awaitingProceed = step(awaitingClientKey.state, keyOf(ALICE), serverDeps)
-const message2 = sentBy(awaitingProceed)
-const awaitingServerKey = step(awaitingAccept.state, peerBytes(message2), clientDeps)
-const awaitingFinish = step(awaitingServerKey.state, keyOf(BOB), clientDeps)
-const message3 = sentBy(awaitingFinish)
-const established = step(awaitingProceed.state, peerBytes(message3), serverDeps)
-const message4 = sentBy(established)
 
 interface Situation {
   readonly state: SessionState
@@ -165,37 +167,12 @@ describe('a step', () => {
   })
 })
 
-function depsOf({ id, keys }: Identity) {
-  const randomBytes = seededBytes(`ephemeral keys of ${id}`)
-  return { id, privateKey: keys.privateKey, generateKeyPair: () => generateKeyPair(randomBytes) }
-}
-
 function client(state: SessionState, genuine: Uint8Array, forged: Uint8Array): Situation {
   return { state, deps: clientDeps, genuine, forged, rightKey: BOB }
 }
 
 function server(state: SessionState, genuine: Uint8Array, forged: Uint8Array): Situation {
   return { state, deps: serverDeps, genuine, forged, rightKey: ALICE }
-}
-
-function peerBytes(bytes: Uint8Array): SessionInput {
-  return { type: 'peer-bytes', bytes }
-}
-
-function keyOf({ keys }: Identity): SessionInput {
-  return { type: 'peer-key', key: keys.publicKey }
-}
-
-function sentBy({ effects }: SessionStep): Uint8Array {
-  const send = effects.find(effect => effect.type === 'send')
-  if (send === undefined) throw new Error('nothing was sent')
-  return send.bytes
-}
-
-/** Changes the last byte, which belongs to a signature or a MAC, and makes the checksum right again. */
-function forgeLastByte(message: Uint8Array): Uint8Array {
-  const payload = decodeContainer(message, 'TSPM')
-  return encodeContainer('TSPM', flipped(payload, payload.length - 1))
 }
 
 function p384PublicKey(): Uint8Array {
