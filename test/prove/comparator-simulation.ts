@@ -121,7 +121,7 @@ function playRound(round: Round, random: SeededRandom, oldMessages: readonly Uin
 
 /** What becomes of a message: what arrives now, or nothing. */
 function throughFault(
-  { to, bytes }: Flight,
+  flight: Flight,
   round: Round,
   flights: Flight[],
   random: SeededRandom,
@@ -129,27 +129,25 @@ function throughFault(
   counts: Counts
 ): Uint8Array | undefined {
   const fault = drawFault(random)
-  if (fault === undefined) return bytes
-  if (fault === 'replay' && oldMessages.length === 0) return bytes
+  if (fault === undefined || (fault === 'replay' && oldMessages.length === 0)) return flight.bytes
   counts[fault]++
   round.hasFault = true
+  // A duplicate, one that is held and one that is replaced come later, when others may overtake them.
+  if (fault === 'duplicate' || fault === 'hold' || fault === 'replay') flights.push(flight)
+  return fault === 'replay' ? random.pick(oldMessages) : arriving(fault, flight.bytes, random)
+}
+
+function arriving(fault: Exclude<Fault, 'replay'>, bytes: Uint8Array, random: SeededRandom): Uint8Array | undefined {
   switch (fault) {
     case 'drop':
+    case 'hold':
       return undefined
     case 'duplicate':
-      flights.push({ to, bytes })
       return bytes
-    case 'hold':
-      // Something else may overtake it, if there is anything.
-      flights.push({ to, bytes })
-      return undefined
     case 'cut':
       return bytes.subarray(0, random.below(bytes.length))
     case 'change':
       return changed(bytes, random)
-    case 'replay':
-      flights.push({ to, bytes })
-      return random.pick(oldMessages)
     case 'extend':
       return Buffer.concat([bytes, random.bytes(1 + random.below(20))])
   }
