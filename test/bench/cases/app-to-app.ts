@@ -58,25 +58,26 @@ const aimOf = (label: string) => (label === '64 KiB' ? { aim: 0.4 } : {})
 function pour({ alice, received }: Conversation, bytes: number, label: string): Case {
   const body = new Uint8Array(bytes).fill(7)
   const run = Array.from({ length: Math.max(1, RUN_BYTES / bytes) }, () => body)
-  return flow(`app to app, ${label}`, run.length, () => alice.sendRun('bob', run, POUR), received)
+  return flow(`app to app, ${label}`, { count: run.length, bytes }, () => alice.sendRun('bob', run, POUR), received)
 }
 
 /** One `send` per message, as an app sends that has no thought for speed. */
 function single({ alice, received }: Conversation): Case {
   const body = new Uint8Array(64).fill(7)
   const sends = (): Promise<unknown> => Promise.all(Array.from({ length: 256 }, () => alice.send('bob', body, POUR)))
-  return flow('app to app, 64 B, one send each', 256, sends, received)
+  return flow('app to app, 64 B, one send each', { count: 256, bytes: 64 }, sends, received)
 }
 
 function flow(
   name: string,
-  count: number,
+  { count, bytes }: { readonly count: number; readonly bytes: number },
   send: () => Promise<unknown>,
   received: (count: number) => Promise<void>
 ): Case {
   return {
     name,
     unit: 'a second',
+    bytes,
     async measure(ms) {
       const start = performance.now()
       let sent = 0

@@ -20,7 +20,12 @@ export async function openBareCases(): Promise<{ cases: readonly Case[]; close()
   const echoed = await connection.newStream(ECHO_PROTOCOL)
   const pours = SIZES.map(({ bytes, label, pourBytes }) => {
     const message = new Uint8Array(bytes).fill(7)
-    return rateOf(`bare libp2p, ${label}`, () => pourInto(sink, message, pourBytes), Math.ceil(pourBytes / bytes))
+    return rateOf(
+      `bare libp2p, ${label}`,
+      () => pourInto(sink, message, pourBytes),
+      Math.ceil(pourBytes / bytes),
+      bytes
+    )
   })
   const ping = new Uint8Array(64).fill(7)
   return {

@@ -21,7 +21,7 @@ export async function openSocketCases(): Promise<{ cases: readonly Case[]; close
   return {
     cases: [
       ...SIZES.map(({ bytes, label, pourBytes }) =>
-        rateOf(`bare local socket, ${label}`, () => pour(sink, bytes, pourBytes), Math.ceil(pourBytes / bytes))
+        rateOf(`bare local socket, ${label}`, () => pour(sink, bytes, pourBytes), Math.ceil(pourBytes / bytes), bytes)
       ),
       ...roundTripsOf('bare local socket, 64 B round trip', () => trip(echo, ping))
     ],

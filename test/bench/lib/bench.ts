@@ -8,6 +8,8 @@ export interface Case {
   /** Unique in its suite: implementation, work, size. */
   readonly name: string
   readonly unit: Unit
+  /** Bytes of one piece of work, where a rate moves bytes: shown as MB/s too. */
+  readonly bytes?: number | undefined
   /** One measurement of about `ms` milliseconds, in `unit`. Called one at a time, never beside another. */
   measure(ms: number): Promise<number>
 }
@@ -36,6 +38,8 @@ export interface Measured {
   readonly name: string
   readonly unit: Unit
   readonly median: number
+  /** Of the median, where the work moves bytes. */
+  readonly megabytesPerSecond?: number
   readonly min: number
   readonly max: number
   readonly rounds: readonly number[]
@@ -73,10 +77,11 @@ export async function measureSuite(suite: Suite, options: RoundOptions): Promise
       if (round > 0) results.get(one)?.push(value)
     }
   }
-  const measured = [...results].map(([{ name, unit }, values]) => ({
+  const measured = [...results].map(([{ name, unit, bytes }, values]) => ({
     name,
     unit,
     median: median(values),
+    ...(bytes === undefined ? {} : { megabytesPerSecond: (median(values) * bytes) / 1e6 }),
     min: Math.min(...values),
     max: Math.max(...values),
     rounds: values
@@ -94,10 +99,11 @@ function judge(ratio: Ratio, measured: readonly Measured[]): Judged {
 }
 
 /** Makes a case of a function that does `count` pieces of work at a call: how many pieces a second. */
-export function rateOf(name: string, work: () => unknown, count = 1): Case {
+export function rateOf(name: string, work: () => unknown, count = 1, bytes?: number): Case {
   return {
     name,
     unit: 'a second',
+    bytes,
     async measure(ms) {
       const start = performance.now()
       let calls = 0

@@ -10,13 +10,14 @@ export function layOut(rows: readonly (readonly string[])[]): string {
 
 /** Prints a suite's result for a person: what was measured, then how it compares. */
 export function suiteTable({ name, measured, ratios }: SuiteResult): string {
-  const parts = [`${name}\n`, layOut([['', 'median', 'min', 'max', ''], ...measured.map(measuredRow)])]
+  const parts = [`${name}\n`, layOut([['', 'median', 'min', 'max', '', ''], ...measured.map(measuredRow)])]
   if (ratios.length > 0) parts.push('', layOut([['', 'ratio', 'bar', 'aim', ''], ...ratios.map(ratioRow)]))
   return `${parts.join('\n')}\n`
 }
 
-function measuredRow({ name, unit, median, min, max }: Measured): string[] {
-  return [name, inDigits(median), inDigits(min), inDigits(max), unit]
+function measuredRow({ name, unit, median, min, max, megabytesPerSecond }: Measured): string[] {
+  const flow = megabytesPerSecond === undefined ? '' : `${inDigits(megabytesPerSecond)} MB/s`
+  return [name, inDigits(median), inDigits(min), inDigits(max), unit, flow]
 }
 
 function ratioRow({ what, value, bar, aim, passed }: Judged): string[] {
