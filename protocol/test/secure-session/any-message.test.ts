@@ -20,6 +20,7 @@ import {
   message3,
   message4,
   peerBytes,
+  sentBy,
   serverDeps
 } from '../support/handshake.ts'
 import { ALICE, BOB, establishedPair, type Identity, MALLORY, NOW_SECONDS } from '../support/peers.ts'
@@ -66,8 +67,7 @@ const SIDES: Readonly<Record<SessionState['tag'], Side>> = {
 /** Genuine messages, of this run or of another between the same two, and one of a peer that starts at the same time. */
 const data = establishedPair().client.wrap(Uint8Array.of(1), NOW_SECONDS)
 const ofOtherRun = establishedPair().messages as [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
-const bobsMessage1 = (step(idle, { type: 'connect' }, depsOf(BOB)).state as { messages: Uint8Array[] })
-  .messages[0] as Uint8Array
+const bobsMessage1 = sentBy(step(idle, { type: 'connect' }, depsOf(BOB)))
 const MESSAGES: Readonly<Record<string, Uint8Array>> = {
   'message 1': message1,
   'message 2': message2,
