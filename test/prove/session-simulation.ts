@@ -145,6 +145,7 @@ function problemOf(conversation: Conversation, endpoint: Endpoint, kind: Case, p
   if (Buffer.compare(session.remoteId ?? new Uint8Array(0), peer.options.own.id) !== 0) return 'another peer than meant'
   const counterpart = peer.conversations.find(other => isSameHandshake(conversation, other))
   if (counterpart === undefined) return 'nobody is at the other end'
+  if (session.role === 'client' && !counterpart.isEstablished) return 'established before the server'
   if (counterpart.isEstablished && counterpart.session.sessionId !== session.sessionId) return 'another session ID'
   const { policy, name } = endpoint.options
   if (heard.some(text => !counterpart.said.has(text))) return 'heard what the peer did not say'
