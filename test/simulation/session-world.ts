@@ -34,22 +34,33 @@ export function knowing({ id }: Persona, key: PublicKey | undefined): (asked: Ui
 export const FAULTS = ['lost', 'duplicated', 'late', 'truncated', 'corrupted', 'forged', 'replayed'] as const
 export type Fault = (typeof FAULTS)[number]
 
-const RECORDED_MAX = 400
+/** Of each kind of message. */
+const RECORDED_MAX = 100
+const FINISH_BYTES = 44
 const LINK_MS = 30
 const LATE_MS = 500
 
-/** What was said in this run and in older ones, for an attacker to say again. */
+/** What was said in this run and in older ones, for an attacker to say again: each kind as often as the others. */
 export class Recorder {
-  readonly #messages: Uint8Array[] = []
-  #next = 0
+  readonly #kinds = new Map<string, { messages: Uint8Array[]; count: number }>()
 
   record(bytes: Uint8Array): void {
-    this.#messages[this.#next++ % RECORDED_MAX] = bytes
+    const kind = kindOf(bytes)
+    const recorded = this.#kinds.get(kind) ?? { messages: [], count: 0 }
+    recorded.messages[recorded.count++ % RECORDED_MAX] = bytes
+    this.#kinds.set(kind, recorded)
   }
 
   pick(random: SeededRandom): Uint8Array {
-    return random.pick(this.#messages)
+    return random.pick(random.pick([...this.#kinds.values()]).messages)
   }
+}
+
+function kindOf(bytes: Uint8Array): 'introduction' | 'proceed' | 'finish' | 'data' {
+  const tagAt = (offset: number) => Buffer.from(bytes.subarray(offset, offset + 4)).toString('latin1')
+  if (tagAt(0) !== 'TSPM') return 'data'
+  if (tagAt(12) === 'TSID') return 'introduction'
+  return bytes.length === FINISH_BYTES ? 'finish' : 'proceed'
 }
 
 export interface LinkOptions {
