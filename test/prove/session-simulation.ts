@@ -20,6 +20,8 @@ export const describe =
   'two Secure Sessions in memory, on a virtual clock, under faults and attacks: none is established with, and none hears, anyone but the genuine peer'
 
 const PERSONAS = 12
+const INJECTIONS_MAX = 6
+const INJECTED_WITHIN_MS = 300
 /** Longer than the last endpoint goes on trying. */
 const RUN_MS = 60_000
 
@@ -32,7 +34,9 @@ export async function run({ size, seed, log, signal }: ProofOptions): Promise<Pr
     if ((i + 1) % 1_000 === 0) log(`${i + 1} runs, ${simulation.wrong.length} wrong`)
   }
   const counts = simulation.counts()
-  const missing = [...CASES, ...FAULTS, 'established', 'dataReceived', 'restarts'].filter(event => !counts[event])
+  const missing = [...CASES, ...FAULTS, 'injected', 'bothEstablished', 'dataReceived', 'restarts'].filter(
+    event => !counts[event]
+  )
   return {
     ok: simulation.wrong.length === 0 && missing.length === 0,
     counts: { runs, wrong: simulation.wrong.length, ...counts },
@@ -62,6 +66,7 @@ class Simulation {
     this.#count(kind)
     const clock = new VirtualClock()
     const endpoints = this.#meet(kind, random, clock, `run ${index} (${kind})`)
+    this.#attack(random, clock, endpoints)
     await clock.advance(RUN_MS)
     for (const endpoint of endpoints) endpoint.stop()
     await clock.runUntilIdle(RUN_MS)
@@ -114,6 +119,17 @@ class Simulation {
       link(bytes => opener.receive(bytes))
     )
     return [opener, answerer]
+  }
+
+  /** Somebody who has listened to all runs says something of them at any time, mostly while a handshake is under way. */
+  #attack(random: SeededRandom, clock: VirtualClock, endpoints: readonly [Endpoint, Endpoint]): void {
+    for (let left = random.below(INJECTIONS_MAX + 1); left > 0; left--) {
+      const target = random.pick(endpoints)
+      clock.timer(random.below(INJECTED_WITHIN_MS), () => {
+        this.#count('injected')
+        target.receive(this.#recorder.pick(random))
+      })
+    }
   }
 
   #judge(label: string, kind: Case, endpoints: readonly [Endpoint, Endpoint]): void {

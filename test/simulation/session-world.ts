@@ -51,6 +51,7 @@ export class Recorder {
     this.#kinds.set(kind, recorded)
   }
 
+  /** At least one message has been recorded. */
   pick(random: SeededRandom): Uint8Array {
     return random.pick(random.pick([...this.#kinds.values()]).messages)
   }
