@@ -50,14 +50,26 @@ describe('a Secure Comparator', () => {
     expect(initiator.result).toBe('match')
   })
 
-  test('turns to no match at a bad proof, goes on, and lets the other side see a match', () => {
-    const [initiator, responder] = [comparatorOf('a', 'secret'), comparatorOf('b', 'secret')]
-    const message2 = responder.receive(flipped(initiator.begin(), 70)) as Uint8Array
-    expect(responder.result).toBe('no-match')
-    const message4 = responder.receive(initiator.receive(message2) as Uint8Array) as Uint8Array
-    initiator.receive(message4)
-    expect([initiator.result, responder.result]).toEqual(['match', 'no-match'])
-  })
+  test.each([
+    { number: 1, offset: 70, initiatorSays: 'match', responderSays: 'no-match' },
+    { number: 2, offset: 130, initiatorSays: 'no-match', responderSays: 'match' },
+    { number: 3, offset: 200, initiatorSays: 'match', responderSays: 'no-match' },
+    { number: 4, offset: 40, initiatorSays: 'no-match', responderSays: 'match' }
+  ])(
+    'turns to no match for good at a bad proof in message $number, goes on, and lets the other side see a match',
+    row => {
+      const { number, offset, initiatorSays, responderSays } = row
+      const [initiator, responder] = [comparatorOf('a', 'secret'), comparatorOf('b', 'secret')]
+      let message = initiator.begin()
+      for (const at of [1, 2, 3, 4]) {
+        const taker = at % 2 === 1 ? responder : initiator
+        const reply = taker.receive(at === number ? flipped(message, offset) : message)
+        if (at >= number && taker === (number % 2 === 1 ? responder : initiator)) expect(taker.result).toBe('no-match')
+        if (reply !== undefined) message = reply
+      }
+      expect([initiator.result, responder.result]).toEqual([initiatorSays, responderSays])
+    }
+  )
 
   test('refuses what Themis refuses, with its number', () => {
     const empty = comparatorOf('a')

@@ -1,12 +1,22 @@
 import { ED25519_TORSION_SUBGROUP } from '@noble/curves/ed25519.js'
+import { bytesToNumberLE, numberToBytesLE } from '@noble/curves/utils.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { drawNonce, finishProof } from '../../src/secure-comparator/proofs.ts'
 import { type ComparatorState, resultOf } from '../../src/secure-comparator/state.ts'
-import { step } from '../../src/secure-comparator/step.ts'
-import { addPoints, decodePoint, encodePoints, multiplyBase, type Point } from '../../src/soter/edwards25519.ts'
-import { clampScalar } from '../../src/soter/scalar25519.ts'
-import { collecting, comparatorDeps, compare, peerBytes } from '../support/comparison.ts'
+import { type ScalarName, step } from '../../src/secure-comparator/step.ts'
+import {
+  addPoints,
+  clearCofactor,
+  decodePoint,
+  encodePoints,
+  multiplyBase,
+  multiplyPoint,
+  type Point,
+  subtractPoints
+} from '../../src/soter/edwards25519.ts'
+import { clampScalar, eighthOf, ORDER, respond } from '../../src/soter/scalar25519.ts'
+import { collecting, comparatorDeps, compare, peerBytes, replyOf } from '../support/comparison.ts'
 import { seededBytes } from '../support/random.ts'
 import { succeedsOrRefuses } from '../support/refusal.ts'
 
@@ -140,6 +150,45 @@ describe('a small-order point', () => {
       )
     }
   })
+
+  test.each([
+    { number: 2, position: 7, pointAt: 224, proofAt: 192 },
+    { number: 3, position: 8, pointAt: 32, proofAt: 32 }
+  ])('in message $number is not touched by the nonce of proof $position', ({ number, position, pointAt, proofAt }) => {
+    const message = equal.messages[number - 1] as Uint8Array
+    const { state, deps } = taker(equal, number - 1, 'secret')
+    const secret = 'a3' in state ? state.a3 : (state as { readonly b3: Uint8Array }).b3
+    for (const bytes of SMALL_ORDER) {
+      const Q = addPoints(decodePoint(message.subarray(pointAt, pointAt + 32)), decodePoint(bytes))
+      const reply = replyOf(step(state, peerBytes(replaced(message, pointAt, encoded(Q))), deps))
+      const ownQ = decodePoint(number === 2 ? reply.subarray(32, 64) : equal.messages[1].subarray(224, 256))
+      const T = number === 2 ? subtractPoints(ownQ, Q) : subtractPoints(Q, ownQ)
+      const [c, s] = [reply.subarray(proofAt, proofAt + 32), reply.subarray(proofAt + 32, proofAt + 64)]
+      // r = s - c·a
+      const nonce = respond(numberToBytesLE(ORDER - bytesToNumberLE(c), 32), secret, s)
+      const commitments = [multiplyBase(nonce), multiplyPoint(eighthOf(nonce), clearCofactor(T))]
+      const again = finishProof(position, encodePoints(commitments), { secret, nonce })
+      expect(again).toEqual(reply.subarray(proofAt, proofAt + 64))
+    }
+  })
+})
+
+test('two sides that drew one blinding scalar have nothing to compare, and do not match', () => {
+  const blinding = clampScalar(random(32))
+  const withBlinding = (name: string) => {
+    const deps = comparatorDeps(seededBytes(name))
+    return {
+      ...deps,
+      drawScalar: (which: ScalarName) => (which === 'blinding' ? blinding.slice() : deps.drawScalar(which))
+    }
+  }
+  const [initiatorDeps, responderDeps] = [withBlinding('initiator'), withBlinding('responder')]
+  const begun = step(collecting('secret'), { type: 'begin' }, initiatorDeps)
+  const answered1 = step(collecting('secret'), peerBytes(replyOf(begun)), responderDeps)
+  const answered2 = step(begun.state, peerBytes(replyOf(answered1)), initiatorDeps)
+  const answered3 = step(answered1.state, peerBytes(replyOf(answered2)), responderDeps)
+  const ended = step(answered2.state, peerBytes(replyOf(answered3)), initiatorDeps)
+  expect([ended.state, answered3.state].map(resultOf)).toEqual(['no-match', 'no-match'])
 })
 
 describe('a reflection', () => {
@@ -190,7 +239,7 @@ function published(point: Point, position: number, logarithm: Uint8Array): [Uint
     const [commitment] = encodePoints([multiplyBase(nonce)])
     const proof = finishProof(position, [commitment as Uint8Array], { secret: logarithm, nonce })
     // A challenge that is a multiple of 8 takes the small-order part away.
-    if ((proof[0] as number) % 8 === 0) return [encodePoints([point])[0] as Uint8Array, proof]
+    if ((proof[0] as number) % 8 === 0) return [encoded(point), proof]
   }
 }
 
@@ -209,4 +258,8 @@ function runOn(run: Run, index: number, change: (bytes: Uint8Array) => Uint8Arra
     message = taken.reply
   }
   return [resultOf(initiator), resultOf(responder)]
+}
+
+function encoded(point: Point): Uint8Array {
+  return encodePoints([point])[0] as Uint8Array
 }
