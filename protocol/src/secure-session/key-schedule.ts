@@ -1,5 +1,5 @@
 import { readU32le } from '../bytes.ts'
-import { hmacSha256, importHmacKey } from '../soter/hash.ts'
+import { hmacSha256 } from '../soter/hash.ts'
 import { soterKdf } from '../soter/kdf.ts'
 import type { Participant } from './messages.ts'
 import type { SessionSecrets } from './state.ts'
@@ -41,10 +41,9 @@ export interface HandshakeMacs {
 
 /** Computes both MACs of a handshake: each side sends one and awaits the other. */
 export function handshakeMacs(secrets: SessionSecrets, client: Participant, server: Participant): HandshakeMacs {
-  const key = importHmacKey(secrets.masterKey)
   return {
-    proceedMac: hmacSha256(key, server.ephemeralKey, secrets.sessionId),
-    finishMac: hmacSha256(key, client.ephemeralKey, secrets.sessionId)
+    proceedMac: hmacSha256(secrets.masterKey, server.ephemeralKey, secrets.sessionId),
+    finishMac: hmacSha256(secrets.masterKey, client.ephemeralKey, secrets.sessionId)
   }
 }
 
@@ -54,8 +53,7 @@ export function handshakeMacs(secrets: SessionSecrets, client: Participant, serv
  * @see Themis src/themis/secure_session_utils.c, session_derive_message_keys
  */
 export function deriveDataKeys({ masterKey, sessionId }: SessionSecrets): DataKeys {
-  const key = importHmacKey(masterKey)
-  const derive = (label: string, lengthBytes: number) => soterKdf(key, label, [sessionId], lengthBytes)
+  const derive = (label: string, lengthBytes: number) => soterKdf(masterKey, label, [sessionId], lengthBytes)
   return {
     clientKey: derive(LABEL_CLIENT_KEY, 32),
     serverKey: derive(LABEL_SERVER_KEY, 32),

@@ -1,5 +1,5 @@
 import { writeU32be } from '../bytes.ts'
-import { DIGEST_BYTES, type HmacKey, hmacSha256 } from './hash.ts'
+import { DIGEST_BYTES, hmacSha256 } from './hash.ts'
 
 /**
  * The soter key derivation: one block of HMAC-SHA-256 over a counter, a label and contexts.
@@ -13,7 +13,7 @@ import { DIGEST_BYTES, type HmacKey, hmacSha256 } from './hash.ts'
  * @see Themis src/soter/soter_kdf.c, soter_kdf
  */
 export function soterKdf(
-  key: Uint8Array | HmacKey | undefined,
+  key: Uint8Array | undefined,
   label: string,
   contexts: readonly Uint8Array[],
   lengthBytes: number
@@ -21,7 +21,7 @@ export function soterKdf(
   if (!Number.isInteger(lengthBytes) || lengthBytes < 1 || lengthBytes > DIGEST_BYTES) {
     throw new RangeError('a derived key has 1 to 32 bytes')
   }
-  if (key instanceof Uint8Array && key.length === 0) throw new RangeError('the key of a derivation is empty')
+  if (key?.length === 0) throw new RangeError('the key of a derivation is empty')
   const head = new Uint8Array(4 + label.length + 1)
   writeU32be(head, 0, 1)
   for (let i = 0; i < label.length; i++) head[4 + i] = label.charCodeAt(i)

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concatBytes } from '../../src/bytes.ts'
@@ -109,6 +110,16 @@ test('hashes are those of RFC 6234 and RFC 4231', () => {
   expect(hex(sha256(ascii('a'), ascii('bc')))).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
   expect(hex(hmacSha256(ascii('Jefe'), ascii('what do ya want '), ascii('for nothing?')))).toBe(
     '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843'
+  )
+})
+
+test('an HMAC is that of node:crypto for keys and inputs of any length', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.array(fc.uint8Array({ maxLength: 100 })), (key, parts) => {
+      const expected = createHmac('sha256', key)
+      for (const part of parts) expected.update(part)
+      expect(hex(hmacSha256(key, ...parts))).toBe(expected.digest('hex'))
+    })
   )
 })
 
