@@ -203,6 +203,7 @@ function commonForm(output: string): string[] {
     .filter(line => line.trim() !== '')
     .map(line =>
       line
+        .replace(/ {2,}/g, '  ') // columns are as wide as their widest entry
         .replace(/parley:card:\S+/g, 'CARD')
         .replace(/\b[0-9a-f]{64}\b/g, 'FINGERPRINT')
         .replace(/\b[0-9a-f]{16}(?=[.:]\d)/g, 'EPOCH')
@@ -211,7 +212,7 @@ function commonForm(output: string): string[] {
         .replace(/\b1[0-9]{12}\b/g, 'TIME')
         .replace(/\/tcp\/\d+/g, '/tcp/PORT')
         .replace(/process \d+/g, 'process PID')
-        .replace(/^(n\d +up +)\d+ +/, '$1PID ')
+        .replace(/^(n\d +up +)\d+ +/, '$1PID  ')
         .replace(/(?:\/[\w.-]+)+\/tmp\.\w+/g, 'HOME')
     )
     .sort()
