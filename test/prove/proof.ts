@@ -20,7 +20,7 @@ export interface ProofResult {
 }
 
 /**
- * One promise of the project, shown with real daemons at full size. A file of this folder exports these three names, and is
+ * One promise of the project, shown at full size. A file of this folder exports these three names, and is
  * found by its file name.
  */
 export interface Proof {
