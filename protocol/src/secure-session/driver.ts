@@ -125,18 +125,18 @@ export class SessionDriver {
       return await orAborted(this.#options.getPublicKey(id), this.signal)
     } catch (cause) {
       this.signal.throwIfAborted()
-      throw this.#refusal(cause)
+      this.#refuse()
+      throw new ProtocolError('PEER_UNKNOWN', 'the key lookup failed', { cause })
     }
   }
 
-  #refusal(cause: unknown): unknown {
+  /** Brings the session back to before the message of a peer that it asked about. */
+  #refuse(): void {
     try {
       this.session.peerKey(undefined)
-    } catch (error) {
-      if (error instanceof ProtocolError) return new ProtocolError(error.code, 'the key lookup failed', { cause })
-      throw error
+    } catch {
+      // It says that the peer is not known, which the caller says as well, with the cause.
     }
-    return cause
   }
 
   #tell(event: SessionEvent): void {
