@@ -224,7 +224,7 @@ describe('the specification', () => {
   })
 
   test('lists every method of the socket, and no other', () => {
-    const names = rowsOf(partOf(spec, '10.5 Methods')).map(([name = '']) => codesIn(name)[0])
+    const names = rowsOf(partOf(spec, '12.5 Methods')).map(([name = '']) => codesIn(name)[0])
     expect(names.sort()).toEqual(METHODS.map(({ name }) => name).sort())
   })
 
@@ -249,12 +249,12 @@ describe('the specification', () => {
       'node.stopping': true
     }
     const named = (part: string) => rowsOf(partOf(spec, part)).flatMap(([name = '']) => codesIn(name))
-    expect(named('10.6 Notifications').sort()).toEqual(Object.keys(notifications).sort())
-    expect(named('10.8 Events').sort()).toEqual(Object.keys(events).sort())
+    expect(named('12.6 Notifications').sort()).toEqual(Object.keys(notifications).sort())
+    expect(named('12.8 Events').sort()).toEqual(Object.keys(events).sort())
   })
 
   test('lists every error code with its number, whether to try again, and its cause', () => {
-    const rows = rowsOf(partOf(spec, '10.9 Error codes'))
+    const rows = rowsOf(partOf(spec, '12.9 Error codes'))
     expect(rows).toEqual(
       Object.entries(ERRORS).map(([code, { cause, retryable }]) => [
         `\`${code}\``,
