@@ -1,6 +1,7 @@
 import type { Timer } from '../actor/clock.ts'
 import type { Contender } from './arbitration.ts'
 import type { Credit, Envelope, Ping } from './envelope.ts'
+import { PeerFault } from './fault.ts'
 import type { IncomingLanes } from './incoming.ts'
 import type { Link } from './link.ts'
 import { BATCH_BYTES, type OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
@@ -9,6 +10,8 @@ import { BATCH_BYTES, type OutgoingLanes, type OutgoingQueue, type SendJob } fro
 const CONTROL_COUNT_MAX = 64
 /** Room for those beside a message of the largest size. */
 const CONTROL_BYTES_MAX = 4_096
+/** Replies to pings that wait to be sent. A peer pings once in seconds, so this many mean that it does not read. */
+const PING_REPLY_COUNT_MAX = 64
 
 /** A link whose session is up: what waits to be sent on it, its lanes, and how far its end has come. */
 export class OpenLink implements Contender {
@@ -61,6 +64,13 @@ export class OpenLink implements Contender {
   /** Queues a ping unless one waits already. */
   queuePing(ping: Ping): void {
     if (!this.#control.some(envelope => 'ping' in envelope && !envelope.ping.reply)) this.queue({ ping })
+  }
+
+  /** Queues the reply to a ping. @throws {PeerFault} `FLOODED` for pings that come faster than their replies can leave */
+  queuePingReply(nonce: Uint8Array): void {
+    const waitingCount = this.#control.filter(envelope => 'ping' in envelope && envelope.ping.reply).length
+    if (waitingCount >= PING_REPLY_COUNT_MAX) throw new PeerFault('FLOODED', 'more pings than can be answered')
+    this.queue({ ping: { nonce, reply: true, rekey: false } })
   }
 
   /** Queues our last envelope. */

@@ -430,7 +430,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #noteSkew(open: OpenLink): void {
     if (open.isSkewReported || open.link.lastSentAtSeconds === 0) return
-    const skewMs = open.link.lastSentAtSeconds * 1_000 - this.#actor.clock.wallMs()
+    // The peer may say any time; what goes to programs as an event must stay a safe integer.
+    const sentAtMs = Math.min(open.link.lastSentAtSeconds * 1_000, Number.MAX_SAFE_INTEGER)
+    const skewMs = sentAtMs - this.#actor.clock.wallMs()
     if (Math.abs(skewMs) <= this.#deps.limits.clockSkewMsMax) return
     open.isSkewReported = true
     this.#deps.reports.skewed(skewMs)

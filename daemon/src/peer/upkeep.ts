@@ -67,11 +67,11 @@ export class Upkeep {
     else if (wrapCount >= rekeyAfterWraps) this.#wantSuccessor(open)
   }
 
-  /** @throws {PeerFault} `PROTOCOL_VIOLATION` */
+  /** @throws {PeerFault} `PROTOCOL_VIOLATION` `FLOODED` */
   pinged(open: OpenLink, { nonce, reply, rekey }: Ping): void {
     if (nonce.length !== PING_BYTES) throw new PeerFault('PROTOCOL_VIOLATION', 'a ping without 8 bytes')
     if (reply) return
-    open.queue({ ping: { nonce, reply: true, rekey: false } })
+    open.queuePingReply(nonce)
     if (rekey && open.openedByUs && open.endCode === undefined) this.#deps.dialSuccessor(open.generation + 1)
   }
 

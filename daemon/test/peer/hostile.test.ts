@@ -143,8 +143,8 @@ class RawPeer {
     }
   }
 
-  wrapped(bytes: Uint8Array): void {
-    this.frame(...(this.session?.wrapParts([bytes], Math.floor(this.town.clock.wallMs() / 1_000)) ?? []))
+  wrapped(bytes: Uint8Array, nowSeconds = Math.floor(this.town.clock.wallMs() / 1_000)): void {
+    this.frame(...(this.session?.wrapParts([bytes], nowSeconds) ?? []))
   }
 
   envelopes(...envelopes: Envelope[]): void {
@@ -403,6 +403,31 @@ describe('against a hostile peer a daemon', () => {
     await mallory.open(alice)
     mallory.envelopes({ end: {} }, { ping: { nonce: random(8), reply: false, rekey: false } })
     await endsWith('PROTOCOL_VIOLATION')
+  })
+
+  it('closes on pings without end, whose replies would fill its memory', async () => {
+    await mallory.open(alice)
+    const ping = { ping: { nonce: random(8), reply: false, rekey: false } }
+    mallory.envelopes(...Array.from({ length: 65 }, () => ping))
+    await endsWith('FLOODED')
+  })
+
+  it('answers as many pings as a slow network may bring at once', async () => {
+    await mallory.open(alice)
+    const ping = { ping: { nonce: random(8), reply: false, rekey: false } }
+    mallory.envelopes(...Array.from({ length: 64 }, () => ping))
+    const replies: Envelope[] = []
+    const isReply = (envelope: Envelope) => 'ping' in envelope && envelope.ping.reply
+    await town.until(() => replies.push(...mallory.received().filter(isReply)) === 64, 5_000)
+    expect(alice.state('mallory')).toBe('established')
+  })
+
+  it('tells of a clock that is wrong beyond all numbers in a number that programs can read', async () => {
+    await mallory.open(alice)
+    mallory.wrapped(encodeBatch([{ ping: { nonce: random(8), reply: false, rekey: false } }]), Number.MAX_SAFE_INTEGER)
+    const skews = () => alice.events.flatMap(event => (event.kind === 'peer.skew' ? [event.skewMs] : []))
+    await town.until(() => skews().length > 0, 5_000)
+    expect(skews().every(Number.isSafeInteger)).toBe(true)
   })
 
   it('refuses more handshakes at a time than are allowed', async () => {
