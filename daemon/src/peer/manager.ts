@@ -3,12 +3,13 @@ import type { Actor, ActorRef, Behaviour } from '../actor/actor.ts'
 import { supervise } from '../actor/supervisor.ts'
 import type { Receiving } from '../delivery/port.ts'
 import { DaemonError } from '../errors.ts'
-import { decodeCard, parseCard } from '../identity/card.ts'
+import { parseCard } from '../identity/card.ts'
 import type { PeersApi, SendRequest } from '../ipc/node-api.ts'
 import type { HealthBoard } from '../observe/health.ts'
 import type { Log } from '../observe/log-port.ts'
 import type { RandomBytes } from '../random.ts'
 import type { ByteStream, NodeId, Transport } from '../transport/port.ts'
+import { CardLearner } from './card-learner.ts'
 import { type Contact, trustOf } from './contact.ts'
 import type { Directory, DirectoryChange } from './directory.ts'
 import { isChannel } from './incoming.ts'
@@ -70,6 +71,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   readonly #actor: Actor<ManagerMessage>
   readonly #deps: PeerManagerDeps
   readonly #peers = new Map<string, Peer>()
+  readonly #cards: CardLearner
   #unsentBytes = 0
   #tickAt: { wallMs: number; monotonicMs: number }
   #allClosed: (() => void) | undefined
@@ -77,6 +79,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   constructor(actor: Actor<ManagerMessage>, deps: PeerManagerDeps) {
     this.#actor = actor
     this.#deps = deps
+    this.#cards = new CardLearner(deps.directory, (contact, error) => this.#cardRefused(contact, error))
     this.#tickAt = { wallMs: actor.clock.wallMs(), monotonicMs: actor.clock.monotonicMs() }
   }
 
@@ -255,7 +258,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
             changed: (info: PeerSessionInfo) => this.#changed(id, info),
             counted: (name: string) => this.#deps.count(name),
             skewed: (skewMs: number) => this.#skewed(id, skewMs),
-            cardReceived: (card: Uint8Array) => this.#learn(id, card),
+            cardReceived: (card: Uint8Array) => this.#cards.learn(id, card),
             closed: () => this.#closed(id)
           }
           const current = this.#deps.directory.byContact(id) ?? contact
@@ -339,21 +342,10 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     if (contact !== undefined) this.#deps.emit({ kind: 'peer.skew', contact: id, name: contact.name, skewMs })
   }
 
-  /** A card that its owner sent in the session. One that is not right changes nothing. */
-  #learn(id: string, bytes: Uint8Array): void {
-    const { directory, log } = this.#deps
-    const refused = (error: unknown) => {
-      this.#deps.count('cards_refused')
-      log.warn(
-        { contact: id, code: error instanceof DaemonError ? error.code : 'INTERNAL' },
-        'the card that a peer sent was refused'
-      )
-    }
-    try {
-      directory.learn(id, decodeCard(bytes)).catch(refused)
-    } catch (error) {
-      refused(error)
-    }
+  #cardRefused(contact: string, error: unknown): void {
+    this.#deps.count('cards_refused')
+    const code = error instanceof DaemonError ? error.code : 'INTERNAL'
+    this.#deps.log.warn({ contact, code }, 'the card that a peer sent was refused')
   }
 
   #tick(): void {

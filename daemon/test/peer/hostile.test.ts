@@ -422,6 +422,27 @@ describe('against a hostile peer a daemon', () => {
     expect(alice.state('mallory')).toBe('established')
   })
 
+  it('takes the newest of many cards that come at once, and leaves out those between', async () => {
+    await mallory.open(alice)
+    const cardOf = (serial: number) =>
+      makeCard(mallory.keyring, { addresses: ['/ip4/127.0.0.1/tcp/1'], serial, time: 1 }).bytes
+    mallory.envelopes(...Array.from({ length: 50 }, (_, n) => ({ card: { card: cardOf(n + 2) } })))
+    await town.until(() => alice.manager.get('mallory').cardSerial === 51, 5_000)
+    expect(alice.events.filter(({ kind }) => kind === 'peer.updated')).toHaveLength(2)
+    expect(alice.state('mallory')).toBe('established')
+  })
+
+  it('goes on after a card of somebody else', async () => {
+    await mallory.open(alice)
+    const [wrong, right] = [identityNamed('stranger'), mallory.keyring].map(
+      keyring => makeCard(keyring, { addresses: [], serial: 2, time: 1 }).bytes
+    ) as [Uint8Array, Uint8Array]
+    mallory.envelopes({ card: { card: wrong } }, { card: { card: EMPTY } }, { card: { card: right } })
+    await town.until(() => alice.manager.get('mallory').cardSerial === 2, 5_000)
+    expect(alice.counters.get('cards_refused')).toBe(1)
+    expect(alice.state('mallory')).toBe('established')
+  })
+
   it('tells of a clock that is wrong beyond all numbers in a number that programs can read', async () => {
     await mallory.open(alice)
     mallory.wrapped(encodeBatch([{ ping: { nonce: random(8), reply: false, rekey: false } }]), Number.MAX_SAFE_INTEGER)
