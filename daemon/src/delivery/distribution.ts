@@ -4,7 +4,7 @@ import { isMatch } from './filter.ts'
 import { Lane, LaneCredit, type LaneCreditOptions } from './lane-credit.ts'
 import type { LaneOrigin } from './port.ts'
 import { type Portion, portionOf, type Reader, type UnackedLimits } from './reader.ts'
-import { type Entry, entryCostBytes, RunLog } from './run-log.ts'
+import { type Entry, entryCostBytes, ownBodies, RunLog } from './run-log.ts'
 import { Source } from './source.ts'
 
 export interface DistributionOptions extends LaneCreditOptions, UnackedLimits {
@@ -81,8 +81,8 @@ export class Distribution {
     const fromName = origin.fromName()
     const end = first + bodies.length
     const entry: Entry = {
-      ...{ first, end, source, from, fromName, idPrefix, firstSeq, sentAt, bodyBytes, bodies },
-      ...{ isHandled: false, isGone: false }
+      ...{ first, end, source, from, fromName, idPrefix, firstSeq, sentAt, bodyBytes },
+      ...{ bodies: ownBodies(bodies, bodyBytes), isHandled: false, isGone: false }
     }
     this.credit.received(lane, entry)
     this.log.append(entry)

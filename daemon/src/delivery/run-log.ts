@@ -87,6 +87,16 @@ export class RunLog {
   }
 }
 
+/**
+ * The bodies in memory that their cost accounts for. They come as views on the frame that brought them, and a view keeps all of a
+ * frame: where that is more than twice their cost, they are copied out of it.
+ */
+export function ownBodies(bodies: readonly Uint8Array[], bodyBytes: number): readonly Uint8Array[] {
+  const frameBytes = bodies.reduce((most, { buffer }) => Math.max(most, buffer.byteLength), 0)
+  if (frameBytes <= 2 * costBytes(bodies.length, bodyBytes)) return bodies
+  return bodies.map(body => new Uint8Array(body))
+}
+
 export function entryCostBytes(entry: Entry): number {
   return costBytes(entry.end - entry.first, entry.bodyBytes)
 }

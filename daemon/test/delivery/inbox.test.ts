@@ -239,6 +239,24 @@ describe('what is kept', () => {
     expect(inbox.stats().evicted).toBe(100 - kept.length)
   })
 
+  it('keeps nothing of a frame but its messages, where they are little of it', () => {
+    const { inbox, openLane } = makeInbox()
+    const { reading } = subscribe(inbox)
+    const frame = new Uint8Array(16 * KiB).fill(7)
+    openLane().deliver(1, 0, [frame.subarray(100, 110), frame.subarray(200, 200)])
+    const bodies = reading.runs.flatMap(run => run.bodies)
+    expect(bodies).toEqual([new Uint8Array(10).fill(7), new Uint8Array(0)])
+    expect(bodies.map(({ buffer }) => buffer.byteLength)).toEqual([10, 0])
+  })
+
+  it('copies no message that is most of its frame', () => {
+    const { inbox, openLane } = makeInbox()
+    const { reading } = subscribe(inbox)
+    const frame = new Uint8Array(16 * KiB)
+    openLane().deliver(1, 0, [frame.subarray(100)])
+    expect(reading.runs[0]?.bodies[0]?.buffer).toBe(frame.buffer)
+  })
+
   it('gives way, where another has handled it, of a consumer that nobody reads as', () => {
     const { inbox, openLane } = makeInbox({ keptBytesMax: 32 * KiB })
     subscribe(inbox, { consumer: 'gone' }).close()
