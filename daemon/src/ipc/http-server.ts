@@ -130,7 +130,8 @@ export class UnixAppServer implements AppServer {
 /** Binds so that the socket is 0600 from its first moment. */
 function listenPrivately(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', cause => reject(new DaemonError('SOCKET_FAILED', `${path}: ${cause.message}`, { cause })))
+    // Later ones are of single connections that could not be accepted, as where files run out: their openers see that.
+    server.on('error', cause => reject(new DaemonError('SOCKET_FAILED', `${path}: ${cause.message}`, { cause })))
     // The bind is done when `listen` returns, so no other file is made under this mask.
     const mask = process.umask(0o177)
     try {
