@@ -3,8 +3,8 @@ import type { IdRange } from './contract/types.ts'
 import { sliceIds } from './receipt.ts'
 
 /** A run has at most so many messages and bytes of bodies. More gains nothing. */
-export const RUN_COUNT_MAX = 1_024
-export const RUN_BYTES_MAX = 1024 * 1024
+const RUN_COUNT_MAX = 1_024
+const RUN_BYTES_MAX = 1024 * 1024
 
 /** How long a run that waits takes more in. Its deadline is that of its first message: a later one must not lose much of its own. */
 const GATHER_MS_MAX = 25

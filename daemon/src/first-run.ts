@@ -16,7 +16,7 @@ export interface NewIdentityOptions {
 }
 
 /** Where the keyring lies in a state directory. */
-export function keyringFile(stateDir: string): string {
+function keyringFile(stateDir: string): string {
   return join(stateDir, 'keyring')
 }
 

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 const NEWLINE = 0x0a
 
 /** What was read is longer than allowed. */
-export class TooLargeError extends Error {
+class TooLargeError extends Error {
   override readonly name = 'TooLargeError'
   readonly code = 'TOO_LARGE'
 }

@@ -108,7 +108,7 @@ class Acks {
 }
 
 /** A message as `listen --json` prints it: `body` in base64, and `text` where it is UTF-8. */
-export function messageJson(message: Message): Record<string, unknown> {
+function messageJson(message: Message): Record<string, unknown> {
   const { index, id, from, fromName, channel, sentAt, body } = message
   const text = textOf(body)
   const base64 = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64')
@@ -125,7 +125,7 @@ export function messageJson(message: Message): Record<string, unknown> {
 }
 
 /** A message on one line for people; what does not print is replaced, and what is no text is not shown. */
-export function messageText(message: Message): string {
+function messageText(message: Message): string {
   const { fromName, channel, body } = message
   const text = textOf(body)
   const shown = text === undefined ? `[${body.length} bytes that are no text]` : oneLine(text)

@@ -74,7 +74,7 @@ export interface InboxStats {
 }
 
 /** After a fetch has been answered its lanes keep their credit this long, as if it were still there. */
-export const FETCH_LINGER_MS = 30_000
+const FETCH_LINGER_MS = 30_000
 /** Looks by fetch that linger; the oldest gives way. */
 const LINGERING_LOOK_COUNT_MAX = 256
 /** What a run's header costs of a fetch's bytes. */

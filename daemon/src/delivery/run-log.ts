@@ -1,7 +1,7 @@
 import type { Source } from './source.ts'
 
 /** What a kept message costs beside its bytes: the objects that hold it. */
-export const MESSAGE_COST_BYTES = 128
+const MESSAGE_COST_BYTES = 128
 
 /** What `messageCount` messages with `bodyBytes` in all count against the inbox's bound. */
 export function costBytes(messageCount: number, bodyBytes: number): number {

@@ -24,11 +24,6 @@ export function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
 }
 
-/** The bytes of lower-case hexadecimal that this program wrote. */
-export function bytesOfHex(hex: string): Uint8Array {
-  return new Uint8Array(Buffer.from(hex, 'hex'))
-}
-
 /** `lp(x)`: the length of `bytes` as u32be, then `bytes`. */
 export function lengthPrefixed(bytes: Uint8Array): Uint8Array {
   const prefixed = new Uint8Array(LENGTH_BYTES + bytes.length)

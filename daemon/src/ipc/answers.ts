@@ -7,7 +7,7 @@ import type { HttpAnswer } from './port.ts'
 export type CallId = string | number
 
 /** A JSON-RPC error object. Only a `DaemonError` shows itself; anything else is `INTERNAL` and says no more. */
-export function errorObject(error: unknown): { code: number; message: string; data: ErrorData } {
+function errorObject(error: unknown): { code: number; message: string; data: ErrorData } {
   const known = error instanceof DaemonError ? error : undefined
   const code: ErrorCode = known?.code ?? 'INTERNAL'
   const { retryable, action, cause } = ERRORS[code]

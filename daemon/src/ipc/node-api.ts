@@ -1,4 +1,4 @@
-import type { EventBody, Health, IdentityInfo, IdRange, NodeStatus, PeerInfo } from '@parley/client-sdk/contract'
+import type { Health, IdentityInfo, IdRange, NodeStatus, PeerInfo } from '@parley/client-sdk/contract'
 
 export interface SendRequest {
   readonly peer: string
@@ -34,6 +34,3 @@ export interface NodeApi {
   /** Starts an orderly stop and returns. */
   shutdown(): void
 }
-
-/** Where the parts of the daemon tell what happened. */
-export type EmitEvent = (body: EventBody) => void

@@ -96,7 +96,7 @@ class Server implements IpcServer {
     }
     const { log, limits } = this.#deps
     let entry: { client: IpcClient; tell(message: ClientMessage): void } | undefined
-    const ref = supervise<ClientMessage>(this.#root as Actor<never>, {
+    supervise<ClientMessage>(this.#root as Actor<never>, {
       name: 'client',
       dataCountMax: 1,
       // An outcome for every call, the hello timer, and the word to end.
@@ -104,7 +104,10 @@ class Server implements IpcServer {
       restart: { type: 'temporary' },
       start: self => {
         const client = new IpcClient(self, {
-          ...{ connection, log, methods: this.#methods, deps: this.#methodDeps },
+          connection,
+          log,
+          methods: this.#methods,
+          deps: this.#methodDeps,
           caller: localCaller('app'),
           isStopping: () => this.#stopping.signal.aborted
         })
@@ -116,7 +119,6 @@ class Server implements IpcServer {
         if (entry !== undefined) this.#clients.delete(entry)
       }
     })
-    void ref.exited
   }
 
   async #post(encoding: Encoding, body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> {

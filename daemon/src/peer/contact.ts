@@ -34,7 +34,7 @@ export interface Contact extends ContactRecord {
 }
 
 /** The most addresses of an override. */
-export const OVERRIDE_ADDRESS_COUNT_MAX = 8
+const OVERRIDE_ADDRESS_COUNT_MAX = 8
 
 const CONTACT_ID_BYTES = 10
 const CONTACT_ID_TEXT = /^[a-z2-7]{16}$/

@@ -221,7 +221,7 @@ export type Envelope =
   | { readonly bye: Bye }
 
 /** More envelopes in one frame than this end the session: an empty one costs a sender two bytes and a receiver an object. */
-export const ENVELOPE_COUNT_MAX = 4_096
+const ENVELOPE_COUNT_MAX = 4_096
 
 // Numbers over 2^53 are refused by the handlers; the library's Long objects would only hide them.
 protobuf.util.Long = null as never

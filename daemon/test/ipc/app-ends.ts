@@ -133,7 +133,7 @@ async function openWebSocket(path: string, encoding: Encoding, headers: RequestH
   }
 }
 
-export function sendRequest(
+function sendRequest(
   path: string,
   head: Omit<RequestHead, 'isUpgrade'>,
   body: Uint8Array = new Uint8Array(0),

@@ -9,7 +9,7 @@ import { createLibp2p } from 'libp2p'
 export const SINK_PROTOCOL = '/bench/sink/1.0.0'
 /** Sends back what comes. */
 export const ECHO_PROTOCOL = '/bench/echo/1.0.0'
-export const SINK_STEP_BYTES = 64 * 1024
+const SINK_STEP_BYTES = 64 * 1024
 
 /** A libp2p node as bare as it gets: TCP, Noise and Yamux as they come, none of libp2p's guards against strangers in the way. */
 export function createBareNode(listen: boolean): Promise<Libp2p> {

@@ -1,7 +1,7 @@
 import type { Judged, Measured, SuiteResult } from './bench.ts'
 
 /** Lays rows out in columns: the first to the left, the rest to the right. */
-export function layOut(rows: readonly (readonly string[])[]): string {
+function layOut(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
   const pad = (text: string, column: number): string =>
     column === 0 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)
