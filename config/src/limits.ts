@@ -214,7 +214,24 @@ export const limitsSchema = z.strictObject({
     64 * MiB,
     'One request or message on the socket: the largest body in base64, and room.'
   ),
+  requestTimeoutMs: ms(
+    10 * SECOND,
+    100,
+    MINUTE,
+    'How long a program may take to send a whole request, or to say hello once it is connected.'
+  ),
   appConnectionCountMax: count(256, 1, 10_000, 'Programs connected to the socket at once.'),
+  postCountMax: count(1_024, 1, 10_000, 'Calls by POST that are unanswered, of all programs together.'),
+  subscriptionCountMax: count(256, 1, 10_000, 'Subscriptions of one program: each message is offered to all of them.'),
+  fetchWaitMsMax: ms(MINUTE, SECOND, HOUR, 'The longest wait of a fetch; a program that wants more asks again.'),
+  pushBytesMax: bytes(
+    MiB,
+    512 * KiB,
+    64 * MiB,
+    'Sent to one program and not read by it, at which messages and events wait for it: more than a socket holds, less than one program may cost.'
+  ),
+  unreadBytesMax: bytes(4 * MiB, MiB, 256 * MiB, 'The same, at which its calls are refused with TOO_MANY_CALLS.'),
+  unreadHangUpBytes: bytes(16 * MiB, 2 * MiB, 1_024 * MiB, 'The same, at which a program that still calls is cut off.'),
   shutdownTimeoutMs: ms(
     5 * SECOND,
     100,
@@ -243,6 +260,8 @@ const ORDERED: readonly (readonly [keyof Limits, keyof Limits, 'below' | 'orEqua
   ['messageBytesMax', 'consumerUnackedBytesMax', 'orEqual'],
   ['requestBytesMax', 'callBytesMax', 'orEqual'],
   ['streamUnsentBytesMax', 'unsentBytesMax', 'orEqual'],
+  ['pushBytesMax', 'unreadBytesMax', 'below'],
+  ['unreadBytesMax', 'unreadHangUpBytes', 'below'],
   ['backOffMinMs', 'backOffMaxMs', 'orEqual'],
   ['storeBackOffMinMs', 'storeBackOffMaxMs', 'orEqual'],
   ['pingAfterMs', 'peerDeadAfterMs', 'below'],

@@ -178,7 +178,7 @@ function createAppServer({ limits, socket }: Config, path: string, clock: Clock)
       group: socket.group,
       requestBytesMax: limits.requestBytesMax,
       connectionCountMax: limits.appConnectionCountMax,
-      requestTimeoutMs: limits.handshakeTimeoutMs
+      requestTimeoutMs: limits.requestTimeoutMs
     },
     clock
   )

@@ -1,3 +1,4 @@
+import { makeConfig } from '../../../config/src/index.ts'
 import { SystemClock } from '../../../daemon/src/actor/system-clock.ts'
 import { VirtualClock } from '../../../daemon/src/actor/virtual-clock.ts'
 import { Inbox } from '../../../daemon/src/delivery/inbox.ts'
@@ -27,14 +28,7 @@ const INBOX = {
   consumerUnackedCountMax: 10_000,
   consumerUnackedBytesMax: 64 * MiB
 }
-const LIMITS = {
-  messageBytesMax: MiB,
-  requestBytesMax: REQUEST_BYTES_MAX,
-  callCountMax: 256,
-  callBytesMax: 16 * MiB,
-  sendTimeoutMs: 10_000,
-  shutdownTimeoutMs: 1_000
-}
+const LIMITS = { ...makeConfig().limits, requestBytesMax: REQUEST_BYTES_MAX, shutdownTimeoutMs: 1_000 }
 
 /** One channel that leads back to this very host, within the credit that the inbox grants. */
 class LoopLane {

@@ -5,7 +5,6 @@ import type { Log } from '../observe/log-port.ts'
 import { type CallId, encodeFailure, encodeResult } from './answers.ts'
 import type { Caller, MethodDeps } from './call.ts'
 import { decodeMessage, encodeMessage } from './codec.ts'
-import { BUFFERED_BYTES_BUSY, BUFFERED_BYTES_MAX, HELLO_TIMEOUT_MS, PUSH_BUFFERED_BYTES_MAX } from './limits.ts'
 import type { AppConnection } from './port.ts'
 import { type MethodTable, RequestError, readRequest } from './rpc.ts'
 import { type Push, Session } from './session.ts'
@@ -47,14 +46,16 @@ export class IpcClient implements Behaviour<ClientMessage> {
     this.#self = self
     this.#options = options
     const { connection, deps } = options
+    const { pushBytesMax, requestTimeoutMs, subscriptionCountMax } = deps.limits
     this.#session = new Session({
       events: deps.events,
       clock: deps.clock,
       push: this.#push,
-      hasRoom: () => connection.bufferedBytes < PUSH_BUFFERED_BYTES_MAX,
+      subscriptionCountMax,
+      hasRoom: () => connection.bufferedBytes < pushBytesMax,
       guard: code => self.run(code)
     })
-    this.#helloTimer = self.after(HELLO_TIMEOUT_MS, { type: 'hello-overdue' })
+    this.#helloTimer = self.after(requestTimeoutMs, { type: 'hello-overdue' })
     connection.read({
       message: data => self.run(() => this.#message(data)),
       drained: () => self.run(() => this.#session.resume()),
@@ -108,8 +109,8 @@ export class IpcClient implements Behaviour<ClientMessage> {
   }
 
   #message(data: Uint8Array): void {
-    const { connection } = this.#options
-    if (connection.bufferedBytes > BUFFERED_BYTES_MAX) {
+    const { connection, deps } = this.#options
+    if (connection.bufferedBytes > deps.limits.unreadHangUpBytes) {
       this.#hangUp('answers are not read')
       return
     }
@@ -159,7 +160,7 @@ export class IpcClient implements Behaviour<ClientMessage> {
     if (
       this.#calls.size > limits.callCountMax ||
       this.#callBytes > limits.callBytesMax ||
-      this.#options.connection.bufferedBytes > BUFFERED_BYTES_BUSY
+      this.#options.connection.bufferedBytes > limits.unreadBytesMax
     ) {
       const { callCountMax, callBytesMax } = limits
       throw new DaemonError('TOO_MANY_CALLS', 'too much is unanswered', { data: { callCountMax, callBytesMax } })

@@ -16,7 +16,7 @@ export interface AppConnectionReader {
   closed(end: AppConnectionEnd): void
 }
 
-/** When a reader is told that the buffer has room again. */
+/** When a reader is told that the buffer has room again: below the least `limits.pushBytesMax`, so that what waits for room always hears of it. */
 export const LOW_BUFFERED_BYTES = 256 * 1024
 
 /** One app's connection: whole messages, in order, both ways. */

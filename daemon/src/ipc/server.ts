@@ -7,7 +7,6 @@ import { type CallId, encodeFailure, encodeResult, refusal } from './answers.ts'
 import type { Caller, MethodDeps } from './call.ts'
 import { type ClientMessage, IpcClient } from './client.ts'
 import { decodeMessage, type Encoding } from './codec.ts'
-import { POST_COUNT_MAX } from './limits.ts'
 import { METHODS } from './methods/all.ts'
 import type { AppConnection, AppServer, HttpAnswer, PagePath } from './port.ts'
 import { MethodTable, RequestError, readRequest } from './rpc.ts'
@@ -122,7 +121,8 @@ class Server implements IpcServer {
   }
 
   async #post(encoding: Encoding, body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> {
-    if (this.#posts.size >= POST_COUNT_MAX) return refusal(503, 'TOO_MANY_CALLS', 'too many calls are in hand')
+    if (this.#posts.size >= this.#deps.limits.postCountMax)
+      return refusal(503, 'TOO_MANY_CALLS', 'too many calls are in hand')
     const answer = this.#callOnce(encoding, body, signal)
     this.#posts.add(answer)
     try {

@@ -4,7 +4,6 @@ import type { Subscription } from '../delivery/inbox.ts'
 import type { TakeRun } from '../delivery/reader.ts'
 import { DaemonError } from '../errors.ts'
 import type { Events, EventsAfter } from '../observe/events.ts'
-import { SUBSCRIPTION_COUNT_MAX } from './limits.ts'
 
 /** Events in one notification. */
 const EVENT_COUNT = 256
@@ -14,6 +13,7 @@ export type Push = <N extends NotificationName>(method: N, params: Notifications
 export interface SessionDeps {
   readonly events: Events
   readonly clock: Clock
+  readonly subscriptionCountMax: number
   readonly push: Push
   /** Whether the connection takes more pushes; when not, `resume` is called once it does. */
   readonly hasRoom: () => boolean
@@ -122,8 +122,9 @@ export class Session {
   }
 
   #newId(): string {
-    if (this.#messages.size + this.#events.size >= SUBSCRIPTION_COUNT_MAX) {
-      throw new DaemonError('TOO_MANY_CALLS', `a connection has at most ${SUBSCRIPTION_COUNT_MAX} subscriptions`)
+    const { subscriptionCountMax } = this.#deps
+    if (this.#messages.size + this.#events.size >= subscriptionCountMax) {
+      throw new DaemonError('TOO_MANY_CALLS', `a connection has at most ${subscriptionCountMax} subscriptions`)
     }
     return `s${++this.#lastId}`
   }

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/actor/clock.ts'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
 import { decodeMessage, encodeMessage } from '../../src/ipc/codec.ts'
-import { HELLO_TIMEOUT_MS, SUBSCRIPTION_COUNT_MAX } from '../../src/ipc/limits.ts'
 import { memorySide, unixSide } from './app-ends.ts'
 import { HELLO, LIMITS, MiB, makeRig, type Rig, type RpcClient, webSocketClient } from './rig.ts'
 
@@ -196,7 +195,7 @@ describe.each([
 
   it('has a bounded number of subscriptions', async () => {
     const client = await connect()
-    for (let n = 0; n < SUBSCRIPTION_COUNT_MAX; n++) await client.call('events.subscribe')
+    for (let n = 0; n < LIMITS.subscriptionCountMax; n++) await client.call('events.subscribe')
     expect(await codeOf(client.call('events.subscribe'))).toBe('TOO_MANY_CALLS')
     await expect(subscribe(client)).rejects.toMatchObject({ code: 'TOO_MANY_CALLS' })
     await client.call('events.unsubscribe', { subscription: 's1' })
@@ -308,10 +307,10 @@ describe('time', () => {
   it('is short for an app that says no hello', async () => {
     const { clock, rig } = await make()
     const silent = await rig.side.open('cbor')
-    await clock.advance(HELLO_TIMEOUT_MS)
+    await clock.advance(LIMITS.requestTimeoutMs)
     expect((await silent.closed).code).toBe(1008)
     const polite = await webSocketClient(rig, 'cbor')
-    await clock.advance(HELLO_TIMEOUT_MS * 2)
+    await clock.advance(LIMITS.requestTimeoutMs * 2)
     expect((await polite.call('identity.card')).result).toBeDefined()
     await rig[Symbol.asyncDispose]()
     expect(clock.timerCount).toBe(0)

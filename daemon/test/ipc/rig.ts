@@ -1,4 +1,5 @@
 import type { IdentityInfo, NodeStatus, PeerInfo } from '@parley/client-sdk/contract'
+import { makeConfig } from '@parley/config'
 import type { Clock } from '../../src/actor/clock.ts'
 import { SystemClock } from '../../src/actor/system-clock.ts'
 import { Inbox } from '../../src/delivery/inbox.ts'
@@ -19,14 +20,7 @@ import { type AppEnd, type AppSide, memorySide } from './app-ends.ts'
 
 export const MiB = 1024 * 1024
 
-export const LIMITS: IpcLimits = {
-  messageBytesMax: MiB,
-  requestBytesMax: 2 * MiB,
-  callCountMax: 8,
-  callBytesMax: 16 * MiB,
-  sendTimeoutMs: 10_000,
-  shutdownTimeoutMs: 1_000
-}
+export const LIMITS: IpcLimits = { ...makeConfig().limits, callCountMax: 8, shutdownTimeoutMs: 1_000 }
 
 export function peerInfo(name: string): PeerInfo {
   return {

@@ -1,5 +1,4 @@
 import { defineMethod, type Method } from '../call.ts'
-import { FETCH_WAIT_MS_MAX } from '../limits.ts'
 import { eventsAfter, integer } from '../params.ts'
 
 const COUNT = 1_000
@@ -12,7 +11,7 @@ export const eventsFetch: Method = defineMethod('events.fetch', {
     waitMs: integer(0).exactOptional()
   },
   run(params, { deps, signal }) {
-    const waitMs = Math.min(params.waitMs ?? 0, FETCH_WAIT_MS_MAX)
+    const waitMs = Math.min(params.waitMs ?? 0, deps.limits.fetchWaitMsMax)
     const ended = AbortSignal.any([signal, deps.stopping])
     return deps.events.fetch(params.after ?? 'start', params.max ?? COUNT, waitMs, ended)
   }

@@ -1,5 +1,4 @@
 import { contactFilter, defineMethod, type Method } from '../call.ts'
-import { FETCH_WAIT_MS_MAX } from '../limits.ts'
 import { consumer, filter, from, integer } from '../params.ts'
 
 const COUNT = 1_000
@@ -25,7 +24,7 @@ export const messagesFetch: Method = defineMethod('messages.fetch', {
       owner: caller.owner,
       countMax: params.max ?? COUNT,
       bytesMax: BYTES_MAX,
-      waitMs: Math.min(params.waitMs ?? 0, FETCH_WAIT_MS_MAX)
+      waitMs: Math.min(params.waitMs ?? 0, deps.limits.fetchWaitMsMax)
     }
     return deps.inbox.fetch(request, signal)
   }
