@@ -1,5 +1,5 @@
 import type { ECDH, KeyObject } from 'node:crypto'
-import { copyBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
+import { assertBytes, copyBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
 import { ProtocolError } from './errors.ts'
 import { RsaPrivateKey, RsaPublicKey } from './rsa-keys.ts'
 import { CONTAINER_HEADER_BYTES, containerTag, encodeContainer, hasRightChecksum } from './soter/container.ts'
@@ -39,9 +39,11 @@ const LENGTHS_OF_TAG: ReadonlyMap<string, readonly number[]> = new Map([
 /**
  * Tells what a key container claims to be, without checking it.
  *
+ * @throws {TypeError} for what is not bytes
  * @see Themis src/themis/secure_keygen.c, themis_get_asym_key_kind
  */
 export function keyKind(container: Uint8Array): KeyKind {
+  assertBytes(container, 'key')
   if (container.length < CONTAINER_HEADER_BYTES) return 'invalid'
   return KIND_OF_PREFIX.get(containerTag(container).slice(0, 3)) ?? 'invalid'
 }
@@ -51,9 +53,11 @@ export function keyKind(container: Uint8Array): KeyKind {
  * its tag. Says nothing of the key material, which {@link decodePublicKey} and {@link decodePrivateKey} check.
  *
  * @throws {ProtocolError} `INVALID_KEY`, or `DATA_CORRUPT` for a wrong checksum
+ * @throws {TypeError} for what is not bytes
  * @see Themis src/themis/secure_keygen.c, themis_is_valid_asym_key
  */
 export function assertValidKey(key: Uint8Array): void {
+  assertBytes(key, 'key')
   const container = plainBytes(key)
   if (keyKind(container) === 'invalid') throw new ProtocolError('INVALID_KEY', 'not a key')
   if (readU32be(container, 4) !== container.length) throw new ProtocolError('INVALID_KEY', 'size of a key')
@@ -194,8 +198,10 @@ export type AnyPrivateKey = PrivateKey | RsaPrivateKey
  *
  * @param key - a key container; copied
  * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
+ * @throws {TypeError} for what is not bytes
  */
 export function decodePublicKey(key: Uint8Array): PublicKey {
+  assertBytes(key, 'key')
   const container = copyBytes(key)
   const curve = curveOfTag(tagCharacter(container, 'ec-public')) as Curve
   return new PublicKey(curve, container, decodePoint(curve, container.subarray(CONTAINER_HEADER_BYTES)))
@@ -206,8 +212,10 @@ export function decodePublicKey(key: Uint8Array): PublicKey {
  *
  * @param key - a key container; copied; the caller should wipe it
  * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
+ * @throws {TypeError} for what is not bytes
  */
 export function decodePrivateKey(key: Uint8Array): PrivateKey {
+  assertBytes(key, 'key')
   const container = plainBytes(key)
   const curve = curveOfTag(tagCharacter(container, 'ec-private')) as Curve
   const payload = container.subarray(CONTAINER_HEADER_BYTES)
@@ -221,8 +229,10 @@ export function decodePrivateKey(key: Uint8Array): PrivateKey {
  *
  * @param key - a key container; copied
  * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
+ * @throws {TypeError} for what is not bytes
  */
 export function decodeRsaPublicKey(key: Uint8Array): RsaPublicKey {
+  assertBytes(key, 'key')
   const container = plainBytes(key)
   const size = rsaSizeOfTag(tagCharacter(container, 'rsa-public')) as RsaSize
   return new RsaPublicKey(size, copyBytes(container.subarray(CONTAINER_HEADER_BYTES)))
@@ -234,8 +244,10 @@ export function decodeRsaPublicKey(key: Uint8Array): RsaPublicKey {
  *
  * @param key - a key container; copied; the caller should wipe it
  * @throws {ProtocolError} `INVALID_KEY`, also for a key of another kind; `DATA_CORRUPT`
+ * @throws {TypeError} for what is not bytes
  */
 export function decodeRsaPrivateKey(key: Uint8Array): RsaPrivateKey {
+  assertBytes(key, 'key')
   const container = plainBytes(key)
   const size = rsaSizeOfTag(tagCharacter(container, 'rsa-private')) as RsaSize
   return new RsaPrivateKey(size, copyBytes(container.subarray(CONTAINER_HEADER_BYTES)))
@@ -245,6 +257,7 @@ export function decodeRsaPrivateKey(key: Uint8Array): RsaPrivateKey {
  * Reads a public key container, EC or RSA.
  *
  * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`
+ * @throws {TypeError} for what is not bytes
  */
 export function decodeAnyPublicKey(key: Uint8Array): AnyPublicKey {
   return keyKind(key) === 'rsa-public' ? decodeRsaPublicKey(key) : decodePublicKey(key)
@@ -255,6 +268,7 @@ export function decodeAnyPublicKey(key: Uint8Array): AnyPublicKey {
  *
  * @param key - the caller should wipe it
  * @throws {ProtocolError} `INVALID_KEY`, `DATA_CORRUPT`
+ * @throws {TypeError} for what is not bytes
  */
 export function decodeAnyPrivateKey(key: Uint8Array): AnyPrivateKey {
   return keyKind(key) === 'rsa-private' ? decodeRsaPrivateKey(key) : decodePrivateKey(key)

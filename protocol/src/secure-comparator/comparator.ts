@@ -1,4 +1,4 @@
-import type { RandomBytes } from '../bytes.ts'
+import { assertBytes, type RandomBytes } from '../bytes.ts'
 import { type ComparatorResult, type ComparatorRole, type ComparatorState, resultOf, wipeLeftState } from './state.ts'
 import { type ScalarName, type StepDeps, step } from './step.ts'
 
@@ -47,10 +47,12 @@ export class SecureComparator implements Disposable {
    * Adds to the secret. Pieces are joined: `ab` and `c` are the secret of `a` and `bc`.
    *
    * @param piece - at least one byte; copied
+   * @throws {TypeError} for what is not bytes
    * @throws {RangeError} for an empty piece
    * @throws {ProtocolError} `INVALID_STATE` once the first message was made
    */
   append(piece: Uint8Array): void {
+    assertBytes(piece, 'piece')
     const { state } = step(this.#state, { type: 'append', piece }, this.#stepDeps)
     this.#commit(state)
   }
@@ -74,8 +76,10 @@ export class SecureComparator implements Disposable {
    * @param bytes - one whole message; what follows its end is ignored
    * @returns what is to be sent, or `undefined` at the initiator's end
    * @throws {ProtocolError} `INVALID_MESSAGE`; `UNEXPECTED_MESSAGE` when finished; `INVALID_STATE` without a secret
+   * @throws {TypeError} for what is not bytes
    */
   receive(bytes: Uint8Array): Uint8Array | undefined {
+    assertBytes(bytes, 'bytes')
     const { state, reply } = step(this.#state, { type: 'peer-bytes', bytes }, this.#stepDeps)
     this.#role ??= 'responder'
     this.#commit(state)

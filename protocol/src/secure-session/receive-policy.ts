@@ -1,5 +1,7 @@
 import { ProtocolError } from '../errors.ts'
 
+export const RECEIVE_POLICIES = ['themis', 'ordered'] as const
+
 /**
  * Which genuine data messages are taken.
  *
@@ -8,7 +10,7 @@ import { ProtocolError } from '../errors.ts'
  * - `ordered`: for transports that keep order. Exactly the next number modulo 2^32; the time is reported and
  *   not judged. Nothing can be lost, repeated or reordered unnoticed.
  */
-export type ReceivePolicy = 'themis' | 'ordered'
+export type ReceivePolicy = (typeof RECEIVE_POLICIES)[number]
 
 /** How far from the last accepted number policy `themis` looks, each way. */
 export const SEQUENCE_WINDOW = 8

@@ -1,10 +1,10 @@
-import { copyBytes, type RandomBytes } from '../bytes.ts'
+import { assertBytes, copyBytes, type RandomBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { generateKeyPair, type KeyPair, type PrivateKey, type PublicKey } from '../keys.ts'
 import { DataChannel, type DataChannelOptions, type SessionCounts, type UnwrappedMessage } from './data-channel.ts'
-import type { ReceivePolicy } from './receive-policy.ts'
+import { RECEIVE_POLICIES, type ReceivePolicy } from './receive-policy.ts'
 import { decodeSavedSession, encodeSavedSession } from './saved-session.ts'
-import { type SessionInput, type SessionRole, type SessionState, wipeLeftState } from './state.ts'
+import { ROLES, type SessionInput, type SessionRole, type SessionState, wipeLeftState } from './state.ts'
 import { type StepDeps, step } from './step.ts'
 
 export interface SecureSessionOptions {
@@ -63,10 +63,15 @@ export class SecureSession implements Disposable {
   /**
    * Makes a session that has not begun.
    *
+   * @throws {TypeError} for an ID that is not bytes, a role or policy that there is not, or a key that is not EC
    * @throws {RangeError} for an empty ID
    */
   static create(options: SecureSessionOptions): SecureSession {
     const { role, id, privateKey, randomBytes, receivePolicy } = options
+    assertBytes(id, 'id')
+    assertOneOf(role, ROLES, 'role')
+    assertOneOf(receivePolicy, RECEIVE_POLICIES, 'receivePolicy')
+    if (privateKey.algorithm !== 'EC') throw new TypeError('a session takes EC keys alone')
     if (id.length === 0) throw new RangeError('an ID has at least one byte')
     const makeKeyPair = options.generateKeyPair ?? (() => generateKeyPair(randomBytes))
     return new SecureSession(
@@ -83,8 +88,10 @@ export class SecureSession implements Disposable {
    *
    * @param saved - copied; the caller should wipe it
    * @throws {ProtocolError} `INVALID_MESSAGE`, `DATA_CORRUPT`
+   * @throws {TypeError} for what is not bytes
    */
   static load(saved: Uint8Array, randomBytes: RandomBytes): SecureSession {
+    assertBytes(saved, 'saved')
     const { role, secrets, sequenceNumbers } = decodeSavedSession(saved)
     const channelOptions: ChannelOptions = { receivePolicy: 'themis', randomBytes }
     const state: SessionState = { tag: 'established', role, secrets, remoteId: undefined, messages: [] }
@@ -144,8 +151,10 @@ export class SecureSession implements Disposable {
    *
    * @param bytes - copied where it is kept
    * @throws {ProtocolError} `INVALID_MESSAGE`, `DATA_CORRUPT`, `AUTHENTICATION_FAILED`, `UNEXPECTED_MESSAGE`
+   * @throws {TypeError} for what is not bytes
    */
   receive(bytes: Uint8Array): HandshakeProgress {
+    assertBytes(bytes, 'bytes')
     return this.#advance({ type: 'peer-bytes', bytes })
   }
 
@@ -166,9 +175,11 @@ export class SecureSession implements Disposable {
    * @param message - 1 byte to 2^31 - 53
    * @param nowSeconds - Unix time
    * @throws {ProtocolError} `NOT_ESTABLISHED`
+   * @throws {TypeError} for what is not bytes
    * @throws {RangeError} for an empty or too long message, or a time that is no safe integer
    */
   wrap(message: Uint8Array, nowSeconds: number): Uint8Array {
+    assertBytes(message, 'message')
     return this.#established().wrap(message, nowSeconds)
   }
 
@@ -179,6 +190,7 @@ export class SecureSession implements Disposable {
    * @throws as {@link wrap}
    */
   wrapParts(parts: readonly Uint8Array[], nowSeconds: number): Uint8Array[] {
+    for (const part of parts) assertBytes(part, 'part')
     return this.#established().wrapParts(parts, nowSeconds)
   }
 
@@ -189,8 +201,10 @@ export class SecureSession implements Disposable {
    * @param nowSeconds - Unix time; judged by policy `themis` alone
    * @throws {ProtocolError} `NOT_ESTABLISHED`, `AUTHENTICATION_FAILED`, `INVALID_MESSAGE`, `SEQUENCE_OUT_OF_RANGE`;
    * `TIME_OUT_OF_RANGE` by policy `themis`
+   * @throws {TypeError} for what is not bytes
    */
   unwrap(bytes: Uint8Array, nowSeconds: number): UnwrappedMessage {
+    assertBytes(bytes, 'bytes')
     return this.#established().unwrap(bytes, nowSeconds)
   }
 
@@ -227,8 +241,9 @@ export class SecureSession implements Disposable {
     let needPeerKey: Uint8Array | undefined
     for (const effect of effects) {
       if (effect.type === 'refuse') throw effect.error
-      if (effect.type === 'send') reply = effect.bytes
-      else needPeerKey = effect.id
+      // Copies: the state holds these, for the transcript and the peer's ID.
+      if (effect.type === 'send') reply = copyBytes(effect.bytes)
+      else needPeerKey = copyBytes(effect.id)
     }
     return { reply, needPeerKey, established: this.established }
   }
@@ -243,4 +258,9 @@ export class SecureSession implements Disposable {
     if (this.#channel === undefined) throw new ProtocolError('NOT_ESTABLISHED', 'the session is not established')
     return this.#channel
   }
+}
+
+/** From JavaScript a misspelt name would else count as another. */
+function assertOneOf(value: string, names: readonly string[], what: string): void {
+  if (!names.includes(value)) throw new TypeError(`${what} must be one of ${names.join(', ')}`)
 }

@@ -2,8 +2,10 @@ import { wipeBytes } from '../bytes.ts'
 import type { KeyPair, PublicKey } from '../keys.ts'
 import type { Introduction } from './messages.ts'
 
+export const ROLES = ['client', 'server'] as const
+
 /** Who opened the session. */
-export type SessionRole = 'client' | 'server'
+export type SessionRole = (typeof ROLES)[number]
 
 /** What both sides derive from the handshake. Secret, but for the ID. */
 export interface SessionSecrets {

@@ -91,7 +91,7 @@ function acceptClient(
   { id, privateKey, generateKeyPair }: StepDeps
 ): SessionStep {
   return orRefuse({ tag: 'listening' }, () => {
-    if (clientKey === undefined) throw unknownPeer()
+    assertPeerKey(clientKey)
     if (!clientKey.verify(connect.ephemeralKey, connect.signature)) throw unauthentic()
     const peerEphemeral = decodeEphemeralKey(connect.ephemeralKey)
     const ephemeral = generateKeyPair()
@@ -130,7 +130,7 @@ function proceedClient(
   { id, privateKey }: StepDeps
 ): SessionStep {
   return orRefuse({ tag: 'awaiting-accept', ephemeral, messages }, () => {
-    if (serverKey === undefined) throw unknownPeer()
+    assertPeerKey(serverKey)
     const own: Participant = { id, ephemeralKey: ephemeral.publicKey.toBytes() }
     if (!serverKey.verify(bothSigned(accept, own), accept.signature)) throw unauthentic()
     const secrets = agree(ephemeral.privateKey, decodeEphemeralKey(accept.ephemeralKey), own, accept)
@@ -211,8 +211,10 @@ function unauthentic(): ProtocolError {
   return new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
 }
 
-function unknownPeer(): ProtocolError {
-  return new ProtocolError('PEER_UNKNOWN', 'no key for the ID of the peer')
+/** From JavaScript anything may come: an RSA key would verify too, and Themis has none in a session. */
+function assertPeerKey(key: PublicKey | undefined): asserts key is PublicKey {
+  if (key === undefined) throw new ProtocolError('PEER_UNKNOWN', 'no key for the ID of the peer')
+  if (key.algorithm !== 'EC') throw new ProtocolError('INVALID_KEY', 'a session takes EC keys alone')
 }
 
 function unexpected(input: SessionInput): ProtocolError {

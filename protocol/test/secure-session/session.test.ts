@@ -103,6 +103,23 @@ describe('a session', () => {
     expect(server.handshakeMessages[0]?.[0]).toBe(0x54)
   })
 
+  test('holds nothing that it handed out in a handshake', () => {
+    const client = openSession('client', ALICE)
+    const server = openSession('server', BOB)
+    const messages: Uint8Array[] = []
+    const carry = (message: Uint8Array | undefined) => {
+      const copy = Uint8Array.from(message as Uint8Array)
+      message?.fill(0)
+      messages.push(copy)
+      return copy
+    }
+    server.receive(carry(client.connectRequest())).needPeerKey?.reverse()
+    client.receive(carry(server.peerKey(ALICE.keys.publicKey).reply)).needPeerKey?.reverse()
+    client.receive(carry(server.receive(carry(client.peerKey(BOB.keys.publicKey).reply)).reply))
+    for (const side of [client, server]) expect(side.handshakeMessages).toEqual(messages)
+    expect([client.remoteId, server.remoteId]).toEqual([BOB.id, ALICE.id])
+  })
+
   test('two sessions of the same peers share nothing', () => {
     const make = (seed: string) => {
       const session = SecureSession.create({
