@@ -3,9 +3,9 @@ import { VirtualClock } from '../src/actor/virtual-clock.ts'
 import { KeptPortsTransport } from '../src/kept-ports.ts'
 import { createLog } from '../src/observe/log.ts'
 import { MemoryStore } from '../src/store/memory.ts'
-import { ADMISSION_DEFAULTS } from '../src/transport/admission.ts'
 import { MemoryNetwork } from '../src/transport/memory.ts'
 import type { Gate, NodeId, Transport } from '../src/transport/port.ts'
+import { SHIPPED_ADMISSION } from './transport/shipped-admission.ts'
 
 const DEFAULT = '/ip4/0.0.0.0/tcp/7390'
 const ANY = '/ip4/127.0.0.1/tcp/0'
@@ -30,7 +30,7 @@ function keeping(listen: readonly string[], isDefault = false): Transport {
     isDefault,
     store,
     log,
-    create: async addresses => network.transport({ nodeId, listen: addresses, admission: ADMISSION_DEFAULTS })
+    create: async addresses => network.transport({ nodeId, listen: addresses, admission: SHIPPED_ADMISSION })
   })
 }
 
@@ -43,7 +43,7 @@ async function boundBy(listen: readonly string[], isDefault = false): Promise<re
 }
 
 async function occupy(address: string): Promise<Transport> {
-  const thief = network.transport({ nodeId: 'thief' as NodeId, listen: [address], admission: ADMISSION_DEFAULTS })
+  const thief = network.transport({ nodeId: 'thief' as NodeId, listen: [address], admission: SHIPPED_ADMISSION })
   await thief.start(gate)
   return thief
 }
@@ -102,7 +102,7 @@ describe('a transport that keeps its ports', () => {
     const arrived = Promise.withResolvers<string>()
     await transport.handle('/test/1', stream => arrived.resolve(stream.nodeId))
     await transport.start(gate)
-    const other = network.transport({ nodeId: 'other' as NodeId, listen: [], admission: ADMISSION_DEFAULTS })
+    const other = network.transport({ nodeId: 'other' as NodeId, listen: [], admission: SHIPPED_ADMISSION })
     await other.start(gate)
     const [address = ''] = transport.listenAddresses()
     const dialled = other.dial({ nodeId, address, protocol: '/test/1', signal: new AbortController().signal })

@@ -7,10 +7,10 @@ import { formatCard, makeCard } from '../../daemon/src/identity/card.ts'
 import { createIdentity, type Keyring } from '../../daemon/src/identity/keyring.ts'
 import { SESSION_PROTOCOL } from '../../daemon/src/peer/hello.ts'
 import { systemRandomBytes } from '../../daemon/src/random.ts'
-import { ADMISSION_DEFAULTS } from '../../daemon/src/transport/admission.ts'
 import { frameParts } from '../../daemon/src/transport/framing.ts'
 import { createLibp2pTransport } from '../../daemon/src/transport/libp2p.ts'
 import type { ByteStream, NodeId, StreamEnd, Transport } from '../../daemon/src/transport/port.ts'
+import { SHIPPED_ADMISSION } from '../../daemon/test/transport/shipped-admission.ts'
 import { type DaemonProcess, startDaemon } from '../support/daemon-process.ts'
 import { makeTempHome } from '../support/temp-home.ts'
 import { until } from '../support/until.ts'
@@ -49,7 +49,7 @@ async function attack(keyring: Keyring, act: (stream: ByteStream) => void): Prom
   const transport: Transport = await createLibp2pTransport({
     privateKeySeed: keyring.nodeSeed(),
     listen: [],
-    admission: ADMISSION_DEFAULTS,
+    admission: SHIPPED_ADMISSION,
     clock
   })
   await transport.start({ admitsNode: () => true, refused: () => {} })

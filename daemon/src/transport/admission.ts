@@ -13,13 +13,6 @@ export interface AdmissionOptions {
   readonly unprovenDeadlineMs: number
 }
 
-export const ADMISSION_DEFAULTS: AdmissionOptions = {
-  unprovenCountMax: 32,
-  connectionsPerSecondPerAddress: 5,
-  connectionsPerSecondPerNode: 5,
-  unprovenDeadlineMs: 10_000
-}
-
 /** Sources remembered by one rate limit. Beyond it the one seen longest ago is forgotten; `unprovenCountMax` holds all the same. */
 const SOURCE_COUNT_MAX = 4_096
 

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
-import { ADMISSION_DEFAULTS, Admission, addressSource } from '../../src/transport/admission.ts'
+import { Admission, type AdmissionOptions, addressSource } from '../../src/transport/admission.ts'
 import type { NodeId } from '../../src/transport/port.ts'
 import { TestGate } from './kit.ts'
+import { SHIPPED_ADMISSION } from './shipped-admission.ts'
 
-function make(changes: Partial<typeof ADMISSION_DEFAULTS> = {}) {
+function make(changes: Partial<AdmissionOptions> = {}) {
   const clock = new VirtualClock()
   const gate = new TestGate('all')
   const closed: string[] = []
-  const admission = new Admission(clock, { ...ADMISSION_DEFAULTS, ...changes }, gate)
+  const admission = new Admission(clock, { ...SHIPPED_ADMISSION, ...changes }, gate)
   const arrive = (address: string) => admission.arrive(address, reason => closed.push(reason))
   return { clock, gate, closed, admission, arrive }
 }

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ADMISSION_DEFAULTS, type AdmissionOptions } from '../../src/transport/admission.ts'
+import type { AdmissionOptions } from '../../src/transport/admission.ts'
 import type { ByteStream, DialRequest, Transport } from '../../src/transport/port.ts'
 import { codeOf, pattern, Recorder, record, TestGate, type TransportKit, text } from './kit.ts'
+import { SHIPPED_ADMISSION } from './shipped-admission.ts'
 
 const PROTOCOL = '/parley/test/1.0.0'
 const FREE_PORT = '/ip4/127.0.0.1/tcp/0'
 /** Only the rates are raised: everything here comes from one address and in no time. */
 const RATES_RAISED: AdmissionOptions = {
-  ...ADMISSION_DEFAULTS,
+  ...SHIPPED_ADMISSION,
   connectionsPerSecondPerAddress: 1_000,
   connectionsPerSecondPerNode: 1_000
 }

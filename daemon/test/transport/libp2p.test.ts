@@ -12,11 +12,11 @@ import { identity } from 'multiformats/hashes/identity'
 import { afterEach, describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
 import { LinkProxy } from '../../src/testnet/link.ts'
-import { ADMISSION_DEFAULTS } from '../../src/transport/admission.ts'
 import { createLibp2pTransport } from '../../src/transport/libp2p.ts'
 import type { ByteStream, Transport } from '../../src/transport/port.ts'
 import { transportContract } from './contract.ts'
 import { codeOf, pattern, record, TestGate, type TransportKit, text } from './kit.ts'
+import { SHIPPED_ADMISSION } from './shipped-admission.ts'
 
 function libp2pKit(): TransportKit {
   const clock = new VirtualClock()
@@ -51,7 +51,7 @@ describe('libp2p', () => {
       privateKeySeed: new Uint8Array(32).fill(seed),
       clock,
       listen: ['/ip4/127.0.0.1/tcp/0'],
-      admission: { ...ADMISSION_DEFAULTS, connectionsPerSecondPerAddress: 1_000, connectionsPerSecondPerNode: 1_000 }
+      admission: { ...SHIPPED_ADMISSION, connectionsPerSecondPerAddress: 1_000, connectionsPerSecondPerNode: 1_000 }
     })
     toStop.push(transport)
     await transport.start(gate)
@@ -102,7 +102,7 @@ describe('libp2p', () => {
     const transport = await createLibp2pTransport({
       privateKeySeed: seed,
       listen: [],
-      admission: ADMISSION_DEFAULTS,
+      admission: SHIPPED_ADMISSION,
       clock: new VirtualClock()
     })
     const multihash = identity.digest(Uint8Array.from([0x08, 0x01, 0x12, 0x20, ...publicKey])).bytes
@@ -280,7 +280,7 @@ describe('libp2p', () => {
     const transport = await createLibp2pTransport({
       privateKeySeed: seed,
       listen: [],
-      admission: ADMISSION_DEFAULTS,
+      admission: SHIPPED_ADMISSION,
       clock: new VirtualClock()
     })
     const shown = inspect(transport, { depth: 20, showHidden: true }) + JSON.stringify(transport)

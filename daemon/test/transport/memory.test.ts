@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
-import { ADMISSION_DEFAULTS } from '../../src/transport/admission.ts'
 import { MemoryNetwork, type MemoryNetworkOptions } from '../../src/transport/memory.ts'
 import type { ByteStream, NodeId } from '../../src/transport/port.ts'
 import { transportContract } from './contract.ts'
 import { codeOf, pattern, record, TestGate, type TransportKit, text } from './kit.ts'
+import { SHIPPED_ADMISSION } from './shipped-admission.ts'
 
 async function until<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
   let isSettled = false
@@ -40,8 +40,8 @@ describe('the memory network', () => {
   async function world(options: Partial<MemoryNetworkOptions> = {}) {
     const clock = new VirtualClock()
     const network = new MemoryNetwork({ clock, ...options })
-    const a = network.transport({ nodeId: alice, listen: ['/ip4/10.0.0.1/tcp/7390'], admission: ADMISSION_DEFAULTS })
-    const b = network.transport({ nodeId: bob, listen: ['/ip4/10.0.0.2/tcp/7390'], admission: ADMISSION_DEFAULTS })
+    const a = network.transport({ nodeId: alice, listen: ['/ip4/10.0.0.1/tcp/7390'], admission: SHIPPED_ADMISSION })
+    const b = network.transport({ nodeId: bob, listen: ['/ip4/10.0.0.2/tcp/7390'], admission: SHIPPED_ADMISSION })
     await a.start(new TestGate('all'))
     await b.start(new TestGate('all'))
     const inbound: ByteStream[] = []
