@@ -12,7 +12,6 @@ export const NODE_ID_BYTES = 38
 
 // Identity multihash (code 0x00) of 36 bytes: libp2p's protobuf public key, type 1 (Ed25519), data of 32 bytes.
 const NODE_ID_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
-const NODE_ID_TEXT_LENGTH = 52
 
 // RFC 8410: the fixed DER before the 32 bytes of a private and of a public Ed25519 key.
 const PKCS8_PREFIX = Uint8Array.of(
@@ -40,21 +39,6 @@ export function nodeIdOfBytes(multihash: Uint8Array): NodeId | undefined {
   if (multihash.length !== NODE_ID_BYTES) return undefined
   if (!sameBytes(multihash.subarray(0, NODE_ID_PREFIX.length), NODE_ID_PREFIX)) return undefined
   return base58btc.baseEncode(multihash) as NodeId
-}
-
-/** Reads a node ID's text as others wrote it; undefined for anything but the one right form of an Ed25519 node ID. */
-export function parseNodeId(text: string): NodeId | undefined {
-  // Base58 costs the square of its length: the length is checked first.
-  if (text.length !== NODE_ID_TEXT_LENGTH) return undefined
-  let multihash: Uint8Array
-  try {
-    multihash = base58btc.baseDecode(text)
-  } catch {
-    // Not base58: not a node ID.
-    return undefined
-  }
-  const nodeId = nodeIdOfBytes(multihash)
-  return nodeId === text ? nodeId : undefined
 }
 
 /** The Ed25519 public key in a node ID, 32 bytes. */

@@ -1,4 +1,4 @@
-import { Actor } from '../actor/actor.ts'
+import { Actor, UnexpectedMessageError } from '../actor/actor.ts'
 import { supervise } from '../actor/supervisor.ts'
 import { DaemonError } from '../errors.ts'
 import type { Log } from '../observe/log-port.ts'
@@ -54,7 +54,7 @@ class Server implements IpcServer {
     deps.inbox.register(deps.metrics)
     this.#root = new Actor({ name: 'ipc', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
-        throw new TypeError('ipc takes no mail')
+        throw new UnexpectedMessageError('mail', 'supervising')
       }
     }))
   }

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Counters } from './counters.ts'
 
 /** A value that is read when the metrics are. */
@@ -68,12 +68,5 @@ export class Metrics {
         }
       })
     )
-  }
-
-  /** A histogram to which values are given. `name` goes without prefix, with its base unit. */
-  histogram(name: string, help: string, buckets: readonly number[]): { observe(value: number): void } {
-    const histogram = new Histogram({ name: `parley_${name}`, help, buckets: [...buckets], registers: [] })
-    this.#registry.registerMetric(histogram)
-    return histogram
   }
 }

@@ -78,11 +78,6 @@ export class Dialler {
     return this.#due !== undefined && this.#due.atMs - this.#owner.clock.monotonicMs() <= this.#limits.dialIntervalMs
   }
 
-  /** The generation that the planned round is to make, when it is planned for rekeying. */
-  get rekeyGeneration(): number | undefined {
-    return this.#due?.rekeyGeneration
-  }
-
   /** Counts a handshake against the budget of the last minute; false, and not counted, when it is used up. */
   mayHandshake(): boolean {
     const nowMs = this.#owner.clock.monotonicMs()
@@ -154,11 +149,6 @@ export class Dialler {
     const generation = this.#due?.rekeyGeneration
     this.#due = undefined
     return generation
-  }
-
-  /** A session has come up. */
-  succeeded(): void {
-    this.forget()
   }
 
   /** The versions do not fit: the next rounds wait as long as rounds ever do. */

@@ -45,10 +45,6 @@ export class DirectoryIndex {
     return this.#byNodeId.get(nodeId)
   }
 
-  byFingerprint(fingerprint: Uint8Array): Contact | undefined {
-    return this.#byFingerprint.get(hexOf(fingerprint))
-  }
-
   /** Whether `name` would make `resolve` mean someone else than `except`, or hide someone else's ID. */
   isNameTaken(name: string, except?: Contact): boolean {
     const holders = [this.#byName.get(name), this.#byId.get(name), this.#byContact.get(name)]

@@ -84,11 +84,6 @@ export class Directory {
     return this.#index.byNodeId(nodeId)
   }
 
-  /** @param fingerprint - SHA-256 of the Themis key container */
-  byFingerprint(fingerprint: Uint8Array): Contact | undefined {
-    return this.#index.byFingerprint(fingerprint)
-  }
-
   /**
    * The contact that a local name, ID or contact ID means, in this order, or else the only one of which it starts one.
    *

@@ -212,7 +212,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#deps.reports.counted('opened')
     this.#wasUp = true
     this.#refusalCount = 0
-    this.#dialler.succeeded()
+    this.#dialler.forget()
     this.#sending.stopWaiting()
     this.#links.add(fresh)
     this.#upkeep.watch(fresh)
