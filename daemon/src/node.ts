@@ -87,6 +87,7 @@ class Node implements ParleyNode {
   readonly #deps: NodeDeps
   readonly #bootId: Uint8Array
   readonly #startedAt: number
+  readonly #startedAtMonotonicMs: number
   readonly #counters = new Counters()
   readonly #events: Events
   readonly #health: HealthBoard
@@ -103,6 +104,7 @@ class Node implements ParleyNode {
     this.#deps = deps
     this.#bootId = randomBytes(16)
     this.#startedAt = clock.wallMs()
+    this.#startedAtMonotonicMs = clock.monotonicMs()
     this.failed = this.#failed.promise
     this.#events = new Events({ clock, epoch: hex(randomBytes(8)), options: config.limits })
     this.#health = new HealthBoard(clock, this.#events.emit, ['store', 'network'])
@@ -221,7 +223,7 @@ class Node implements ParleyNode {
       version,
       bootId: hex(this.#bootId),
       startedAt: this.#startedAt,
-      uptimeMs: clock.wallMs() - this.#startedAt,
+      uptimeMs: Math.floor(clock.monotonicMs() - this.#startedAtMonotonicMs),
       home,
       socket: apps.address,
       listen: transport.listenAddresses(),

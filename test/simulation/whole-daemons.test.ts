@@ -96,4 +96,13 @@ describe('whole daemons with apps on a virtual clock', () => {
     expect(before).toHaveLength(1)
     await world.inSession()
   })
+
+  it('count how long they are up by a clock that nobody sets', async () => {
+    const world = await World.of(['ann', 'ben'], 'uptime')
+    const uptimeMs = () => world.host(0).node.status().uptimeMs
+    const before = uptimeMs()
+    world.clock.stepWall(-3_600_000)
+    await world.clock.advance(1_000)
+    expect(uptimeMs()).toBe(before + 1_000)
+  })
 })
