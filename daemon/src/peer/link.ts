@@ -70,6 +70,7 @@ export class Link {
   /** Until the transcript is made: both preludes and the messages, in the order of their sending. */
   #frames: Uint8Array[] = []
   #phase: Phase = 'prelude'
+  /** 32 bytes that name the session on both sides; empty before the handshake has passed. */
   #transcript: Uint8Array = EMPTY
   #hello: Hello | undefined
   /** Monotonic time of the last byte from the peer. */
@@ -125,9 +126,11 @@ export class Link {
     return this.hello.rekey ? this.hello.generation : undefined
   }
 
-  /** 32 bytes that name the session on both sides. */
-  get transcript(): Uint8Array {
-    return this.#transcript
+  /** The first part of message IDs, one for each direction: both sides name a message alike, and no two messages of a session. */
+  get epochs(): { readonly ours: string; readonly theirs: string } {
+    const hex = Buffer.from(this.#transcript.subarray(0, 16)).toString('hex')
+    const [dialler, acceptor] = [hex.slice(0, 16), hex.slice(16)] as const
+    return this.openedByUs ? { ours: dialler, theirs: acceptor } : { ours: acceptor, theirs: dialler }
   }
 
   /** Whether more may be written without holding too much in memory. */

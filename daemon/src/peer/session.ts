@@ -14,21 +14,8 @@ import { OpenLinks } from './open-links.ts'
 import { OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
 import { Sending } from './sending.ts'
 import type { SessionDeps, SessionMessage } from './session-port.ts'
+import { type LastEnd, SessionReport } from './session-report.ts'
 import { Upkeep } from './upkeep.ts'
-
-interface LastEnd {
-  readonly code: EndCode
-  readonly detail: string
-  readonly at: number
-}
-
-/** What was told upwards last. */
-interface Told {
-  readonly state: SessionState
-  readonly current: OpenLink | undefined
-  readonly nextDialAt: number | undefined
-  readonly lastEnd: LastEnd | undefined
-}
 
 /**
  * The actor of one contact: dials it, answers it, keeps one session with it, and moves messages both ways.
@@ -45,6 +32,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   readonly #handshaking = new Map<Link, Timer>()
   readonly #links: OpenLinks
   readonly #upkeep: Upkeep
+  readonly #reported: SessionReport
   #contact: Contact
   #isClosing = false
   #isFlushDue = false
@@ -52,14 +40,12 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   /** How often in a row the peer hung up before it said a word. */
   #refusalCount = 0
   #wasUp = false
-  #since: number
-  #told: Told = { state: 'offline', current: undefined, nextDialAt: undefined, lastEnd: undefined }
 
   constructor(actor: Actor<SessionMessage>, contact: Contact, deps: SessionDeps) {
     this.#actor = actor
     this.#contact = contact
     this.#deps = deps
-    this.#since = actor.clock.wallMs()
+    this.#reported = new SessionReport(actor.clock, info => deps.reports.changed(info))
     this.#sending = new Sending(actor, deps.limits)
     this.#links = new OpenLinks({
       ...deps.limits,
@@ -271,7 +257,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #openLink(link: Link): OpenLink {
     const { receiving, limits } = this.#deps
-    const { ours, theirs } = epochsOf(link)
+    const { ours, theirs } = link.epochs
     const incoming = new IncomingLanes({
       receiving,
       epoch: theirs,
@@ -447,42 +433,12 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     return this.#dialler.isBusy ? 'dialling' : 'offline'
   }
 
-  /** Tells what has changed, and nothing when nothing has: it is asked after each message. */
+  /** Asked after each message, so that what is told follows what is. */
   #report(): void {
-    const state = this.#deriveState()
     const current = this.#links.current
     const nextDialAt = current === undefined ? this.#dialler.nextDialAt : undefined
-    const told = this.#told
-    if (
-      state === told.state &&
-      current === told.current &&
-      this.#lastEnd === told.lastEnd &&
-      nextDialAt === told.nextDialAt
-    )
-      return
-    if (state !== told.state) this.#since = this.#actor.clock.wallMs()
-    this.#told = { state, current, nextDialAt, lastEnd: this.#lastEnd }
-    this.#deps.reports.changed({
-      state,
-      since: this.#since,
-      ...(current === undefined
-        ? {}
-        : {
-            openedBy: current.openedByUs ? 'us' : 'peer',
-            address: current.link.stream.address,
-            generation: current.generation
-          }),
-      ...(this.#lastEnd === undefined ? {} : { lastEnd: this.#lastEnd }),
-      ...(nextDialAt === undefined ? {} : { nextDialAt })
-    })
+    this.#reported.tell({ state: this.#deriveState(), current, nextDialAt, lastEnd: this.#lastEnd })
   }
-}
-
-/** The first part of message IDs, one for each direction: both sides name a message alike, and no two messages of a session. */
-function epochsOf(link: Link): { readonly ours: string; readonly theirs: string } {
-  const hex = Buffer.from(link.transcript.subarray(0, 16)).toString('hex')
-  const [dialler, acceptor] = [hex.slice(0, 16), hex.slice(16)] as const
-  return link.openedByUs ? { ours: dialler, theirs: acceptor } : { ours: acceptor, theirs: dialler }
 }
 
 function isDialCode(code: string): code is 'DIAL_FAILED' | 'WRONG_NODE' | 'NOT_ACCEPTED' {
