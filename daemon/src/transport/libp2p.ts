@@ -60,7 +60,7 @@ interface Libp2pParts {
 }
 
 /** What we know of a connection from its first byte on; libp2p's own object comes later and may never come. */
-interface Link {
+interface TrackedConnection {
   readonly socket: MultiaddrConnection
   readonly arrival: Arrival | undefined
   readonly streams: Set<Libp2pStream>
@@ -74,9 +74,9 @@ class Libp2pTransport implements Transport {
   readonly #privateKey: PrivateKey
   readonly #handlers = new Map<string, (stream: ByteStream) => void>()
   readonly #stopping = new AbortController()
-  readonly #links = new Set<Link>()
+  readonly #tracked = new Set<TrackedConnection>()
   /** A connection and the socket below it share this object, and nothing else that is public. */
-  readonly #linkOf = new WeakMap<MultiaddrConnection['timeline'], Link>()
+  readonly #trackedOf = new WeakMap<MultiaddrConnection['timeline'], TrackedConnection>()
   #node: Libp2p | undefined
   #parts: Libp2pParts | undefined
   #admission: Admission | undefined
@@ -105,7 +105,7 @@ class Libp2pTransport implements Transport {
 
   async stop(): Promise<void> {
     this.#stopping.abort(new DaemonError('STOPPED', 'The transport was stopped.'))
-    for (const link of [...this.#links]) this.#drop(link, 'the transport was stopped')
+    for (const tracked of [...this.#tracked]) this.#drop(tracked, 'the transport was stopped')
     await Promise.all(this.#listeners.map(listener => listener.close()))
     this.#listeners = []
     this.#admission?.stop()
@@ -131,20 +131,20 @@ class Libp2pTransport implements Transport {
     request.signal.throwIfAborted()
     const signal = AbortSignal.any([request.signal, this.#stopping.signal])
     const connection = await this.#connect(request, signal)
-    const link = this.#linkOf.get(connection.timeline)
-    if (link === undefined) throw new Error('libp2p made a connection without asking its gater')
+    const tracked = this.#trackedOf.get(connection.timeline)
+    if (tracked === undefined) throw new Error('libp2p made a connection without asking its gater')
     try {
       const stream = await connection.newStream(request.protocol, { signal, maxOutboundStreams: NO_LIMIT })
-      return this.#adopt(link, stream, connection)
+      return this.#adopt(tracked, stream, connection)
     } catch (cause) {
-      this.#drop(link, 'no stream')
+      this.#drop(tracked, 'no stream')
       signal.throwIfAborted()
       throw new DaemonError('NOT_ACCEPTED', 'The node hung up before a protocol was agreed.', { cause })
     }
   }
 
   disconnect(nodeId: NodeId, reason: string): void {
-    for (const link of [...this.#links]) if (link.nodeId === nodeId) this.#drop(link, reason)
+    for (const tracked of [...this.#tracked]) if (tracked.nodeId === nodeId) this.#drop(tracked, reason)
   }
 
   async #connect(request: DialRequest, signal: AbortSignal): Promise<Connection> {
@@ -204,10 +204,10 @@ class Libp2pTransport implements Transport {
     return {
       denyInboundConnection: (socket: MultiaddrConnection) => !this.#arrive(socket),
       denyInboundEncryptedConnection: (peer: { toString(): string }, socket: MultiaddrConnection) => {
-        const link = this.#linkOf.get(socket.timeline)
-        if (link?.arrival === undefined) return true
-        link.nodeId = peer.toString() as NodeId
-        return !link.arrival.admit(link.nodeId)
+        const tracked = this.#trackedOf.get(socket.timeline)
+        if (tracked?.arrival === undefined) return true
+        tracked.nodeId = peer.toString() as NodeId
+        return !tracked.arrival.admit(tracked.nodeId)
       },
       denyOutboundConnection: (peer: { toString(): string }, socket: MultiaddrConnection) => {
         this.#track({
@@ -225,8 +225,8 @@ class Libp2pTransport implements Transport {
   #arrive(socket: MultiaddrConnection): boolean {
     if (this.#stopping.signal.aborted) return false
     const close = (reason: string) => {
-      const link = this.#linkOf.get(socket.timeline)
-      if (link !== undefined) this.#drop(link, reason)
+      const tracked = this.#trackedOf.get(socket.timeline)
+      if (tracked !== undefined) this.#drop(tracked, reason)
     }
     const arrival = this.#admission?.arrive(socket.remoteAddr.toString(), close)
     if (arrival === undefined) return false
@@ -234,32 +234,32 @@ class Libp2pTransport implements Transport {
     return true
   }
 
-  #track(link: Link): void {
-    this.#links.add(link)
-    this.#linkOf.set(link.socket.timeline, link)
-    link.socket.addEventListener('close', () => {
-      this.#links.delete(link)
-      link.arrival?.gone()
+  #track(tracked: TrackedConnection): void {
+    this.#tracked.add(tracked)
+    this.#trackedOf.set(tracked.socket.timeline, tracked)
+    tracked.socket.addEventListener('close', () => {
+      this.#tracked.delete(tracked)
+      tracked.arrival?.gone()
     })
   }
 
-  #drop(link: Link, reason: string): void {
+  #drop(tracked: TrackedConnection, reason: string): void {
     const error = new Error(reason)
-    link.connection?.abort(error)
-    link.socket.abort(error)
+    tracked.connection?.abort(error)
+    tracked.socket.abort(error)
   }
 
   async #register(protocol: string): Promise<void> {
     await this.#node?.handle(
       protocol,
       (stream, connection) => {
-        const link = this.#linkOf.get(connection.timeline)
+        const tracked = this.#trackedOf.get(connection.timeline)
         const onStream = this.#handlers.get(protocol)
-        if (link === undefined || onStream === undefined) {
+        if (tracked === undefined || onStream === undefined) {
           stream.abort(new Error('not handled'))
           return
         }
-        const adopted = this.#adopt(link, stream, connection)
+        const adopted = this.#adopt(tracked, stream, connection)
         // In a turn of its own, since libp2p hides what a handler throws.
         this.#options.clock.endOfTurn(() => onStream(adopted))
       },
@@ -268,26 +268,26 @@ class Libp2pTransport implements Transport {
     )
   }
 
-  #adopt(link: Link, stream: Stream, connection: Connection): ByteStream {
-    link.connection = connection
+  #adopt(tracked: TrackedConnection, stream: Stream, connection: Connection): ByteStream {
+    tracked.connection = connection
     const adopted = new Libp2pStream({
       clock: this.#options.clock,
       nodeId: connection.remotePeer.toString() as NodeId,
       address: withoutNodeId(connection.remoteAddr),
       stream,
-      socket: link.socket,
-      proven: () => link.arrival?.proven(),
+      socket: tracked.socket,
+      proven: () => tracked.arrival?.proven(),
       resetting: reason => {
         // Alone on a connection that we opened, nothing that is queued is worth sending.
-        if (link.arrival === undefined && link.streams.size === 1) this.#drop(link, reason)
+        if (tracked.arrival === undefined && tracked.streams.size === 1) this.#drop(tracked, reason)
       }
     })
-    link.streams.add(adopted)
-    link.arrival?.streams(link.streams.size)
+    tracked.streams.add(adopted)
+    tracked.arrival?.streams(tracked.streams.size)
     adopted.onOver(() => {
-      link.streams.delete(adopted)
-      link.arrival?.streams(link.streams.size)
-      if (link.arrival === undefined && link.streams.size === 0) closeGently(connection)
+      tracked.streams.delete(adopted)
+      tracked.arrival?.streams(tracked.streams.size)
+      if (tracked.arrival === undefined && tracked.streams.size === 0) closeGently(connection)
     })
     return adopted
   }
