@@ -7,6 +7,7 @@ import {
   poolRandomBytes,
   SecureSession,
   type SecureSessionPipe,
+  type SecureSessionPipeOptions,
   type SessionRole,
   secureSession
 } from '@parley/protocol'
@@ -19,7 +20,7 @@ const identities = {
   server: { id: new TextEncoder().encode('server'), keys: generateKeyPair(random) }
 }
 
-function sessionOf(role: SessionRole): SecureSessionPipe {
+function sessionOf(role: SessionRole, options: Partial<SecureSessionPipeOptions> = {}): SecureSessionPipe {
   const own = identities[role]
   const peer = identities[role === 'client' ? 'server' : 'client']
   return secureSession({
@@ -32,7 +33,8 @@ function sessionOf(role: SessionRole): SecureSessionPipe {
     }),
     getPublicKey: async id => (Buffer.from(id).equals(peer.id) ? peer.keys.publicKey : undefined),
     nowSeconds: () => Math.floor(Date.now() / 1000),
-    framing: lengthPrefixed
+    framing: lengthPrefixed,
+    ...options
   })
 }
 
@@ -88,4 +90,29 @@ test('a session laid over a socket is a duplex of its own', async () => {
     pipe(atServer, atServer)
   ])
   expect(heard).toEqual([Uint8Array.of(1), Uint8Array.of(2)])
+})
+
+test('a session that was told where its own direction goes makes a pipe that ends in the program', async () => {
+  const [client, server] = (await socketPair()).map(streamOf) as [
+    ReturnType<typeof streamOf>,
+    ReturnType<typeof streamOf>
+  ]
+  const reverse = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (message, controller) => controller.enqueue(message.toReversed())
+  })
+  const program = {
+    source: reverse.readable as AsyncIterable<Uint8Array>,
+    sink: (source: AsyncIterable<Uint8Array>) => ReadableStream.from(source).pipeTo(reverse.writable)
+  }
+  const atServer = sessionOf('server', { outgoing: { messages: program.source, stream: server } })
+  const atClient = sessionOf('client', {
+    outgoing: { messages: [Uint8Array.of(1, 2), Uint8Array.of(3, 4)], stream: client }
+  })
+  const [heard] = await Promise.all([
+    pipe(client, atClient, source => Array.fromAsync(source)),
+    pipe(server, atServer, program),
+    atClient.sent,
+    atServer.sent
+  ])
+  expect(heard).toEqual([Uint8Array.of(2, 1), Uint8Array.of(4, 3)])
 })

@@ -18,6 +18,11 @@ export interface ChunkDuplex {
 export interface SecureSessionPipeOptions extends SessionDriverOptions {
   /** How messages are told apart on the stream; without it each chunk is one message, and the stream must keep chunks. */
   readonly framing?: Framing
+  /**
+   * What the session does with its own direction when it is laid over a stream, for a pipe that ends in the program: it writes
+   * `messages` to `stream`, as `stream.sink(session.outgoing(messages))` would.
+   */
+  readonly outgoing?: { readonly messages: ChunkSource; readonly stream: Pick<ChunkDuplex, 'sink'> }
 }
 
 /**
@@ -29,6 +34,10 @@ export interface SecureSessionPipeOptions extends SessionDriverOptions {
  *     const session = secureSession({ ... })
  *     await pipe(stream, session, app, session.outgoing, stream)
  *
+ * A program that is a duplex itself can end the pipe, if the session was told where its own direction goes:
+ *
+ *     await pipe(stream, secureSession({ ..., outgoing: { messages: app.source, stream } }), app)
+ *
  * One message is under way in each direction: nothing is read from the stream before the program has asked for it, nor
  * from the program before the stream has. Whatever is refused ends both directions with that error, since on a stream
  * nothing genuine can follow; so does a stream that ends before the session is established. That a stream ended
@@ -39,6 +48,11 @@ export interface SecureSessionPipe extends Disposable {
   readonly outgoing: (messages: ChunkSource) => AsyncGenerator<Uint8Array, void, undefined>
   /** Resolves to the peer's ID, `undefined` in a loaded session, when data can go both ways; rejects when that will not be. */
   readonly established: Promise<Uint8Array | undefined>
+  /**
+   * Resolves when the messages of the option `outgoing` have all gone; rejects when they will not, which ends the other
+   * direction too unless that has ended. Without the option it never resolves.
+   */
+  readonly sent: Promise<void>
   /** Lays the session over a stream: a duplex of messages. */
   readonly over: (stream: ChunkDuplex) => SecureDuplex
   /** Ends both directions with `reason` and overwrites the secrets. May be called again. */
@@ -58,7 +72,11 @@ export interface SecureDuplex {
  */
 export function secureSession(options: SecureSessionPipeOptions): SecureSessionPipe {
   const driven = new PipedSession(options)
-  const incoming = (stream: ChunkSource) => driven.incoming(stream)
+  const incoming = (stream: ChunkSource) => {
+    const messages = driven.incoming(stream)
+    if (options.outgoing !== undefined) driven.write(options.outgoing)
+    return messages
+  }
   const outgoing = (messages: ChunkSource) => driven.outgoing(messages)
   const close = (reason: unknown = new ProtocolError('INVALID_STATE', 'the session was closed')) => driven.close(reason)
   const over = (stream: ChunkDuplex): SecureDuplex => ({
@@ -67,16 +85,18 @@ export function secureSession(options: SecureSessionPipeOptions): SecureSessionP
       await stream.sink(outgoing(messages))
     }
   })
-  const members = { outgoing, established: driven.established, over, close, [Symbol.dispose]: () => close() }
-  return Object.assign(incoming, members)
+  const { established, sent } = driven
+  return Object.assign(incoming, { outgoing, established, sent, over, close, [Symbol.dispose]: () => close() })
 }
 
 class PipedSession {
   readonly established: Promise<Uint8Array | undefined>
+  readonly sent: Promise<void>
   readonly #driver: SessionDriver
   readonly #framing: Framing | undefined
   readonly #stream = Promise.withResolvers<AsyncIterator<Uint8Array>>()
   readonly #established = Promise.withResolvers<Uint8Array | undefined>()
+  readonly #sent = Promise.withResolvers<void>()
   #directions = 2
   #read: AnyIterator<Chunk> | undefined
   #written: AnyIterator<Chunk> | undefined
@@ -85,8 +105,9 @@ class PipedSession {
     this.#driver = new SessionDriver(options)
     this.#framing = options.framing
     this.established = this.#established.promise
-    // Those who wait for it are told; where nobody waits, both directions tell.
-    this.established.catch(() => undefined)
+    this.sent = this.#sent.promise
+    // Those who wait for them are told; where nobody waits, both directions tell.
+    for (const told of [this.established, this.sent]) told.catch(() => undefined)
     const { signal } = this.#driver
     if (signal.aborted) this.#end()
     else signal.addEventListener('abort', () => this.#end(), { once: true })
@@ -108,12 +129,22 @@ class PipedSession {
     return this.#direction(this.#send(this.#written), this.#written)
   }
 
+  /** Writes one direction to the end. */
+  write({ messages, stream }: NonNullable<SecureSessionPipeOptions['outgoing']>): void {
+    const written = async (): Promise<void> => {
+      await stream.sink(this.outgoing(messages))
+    }
+    this.#sent.resolve(written())
+    this.sent.catch(error => this.close(error))
+  }
+
   close(reason: unknown): void {
     this.#driver.close(reason)
   }
 
   #end(): void {
     this.#established.reject(this.#driver.signal.reason)
+    if (this.#written === undefined) this.#sent.reject(this.#driver.signal.reason)
     leave(this.#read)
     leave(this.#written)
   }

@@ -42,6 +42,7 @@ export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Ui
   const mac = plainBytes(hash('sha256', OUTER, 'buffer'))
   wipeBytes(inner)
   wipeBytes(OUTER)
+  if (short !== key) wipeBytes(short)
   return mac
 }
 

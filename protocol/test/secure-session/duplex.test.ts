@@ -148,6 +148,18 @@ describe('a session over a stream', () => {
     expect(await Promise.allSettled(sinks)).toEqual([rejected, rejected])
   })
 
+  test('writes its own direction where it was told to, once it is laid over a stream', async () => {
+    const [a, b] = streamPair()
+    const [client, server] = sessionPair(
+      { outgoing: { messages: [bytes(1), bytes(2)], stream: a } },
+      { outgoing: { messages: spoken([bytes(3)]), stream: b } }
+    )
+    const heard = await Promise.all([client(a.source), server(b.source)].map(source => Array.fromAsync(source)))
+    expect(heard).toEqual([[bytes(3)], [bytes(1), bytes(2)]])
+    expect(await Promise.all([client.sent, server.sent])).toEqual([undefined, undefined])
+    expect(() => client.outgoing([])).toThrow(ProtocolError)
+  })
+
   test('goes on with a session that was saved', async () => {
     const saved = establishedPair('themis')
     const [first, second] = [saved.client, saved.server].map((one, i) =>
@@ -241,6 +253,25 @@ describe('what ends it', () => {
     ])
     expect(outcomes.slice(0, 2)).toEqual(Array(2).fill({ status: 'rejected', reason: failure }))
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
+  })
+
+  test('a stream that cannot be written, for a session that writes by itself', async () => {
+    const failure = new Error('broken')
+    const stream = {
+      sink: async () => {
+        throw failure
+      }
+    }
+    const [client] = sessionPair({ outgoing: { messages: [], stream } })
+    const heard = Array.fromAsync(client(streamPair()[0].source))
+    for (const one of [heard, client.sent, client.established]) await expect(one).rejects.toBe(failure)
+  })
+
+  test('being closed before it is laid over a stream: then nothing is sent', async () => {
+    const reason = new Error('enough')
+    const [client] = sessionPair({ outgoing: { messages: [], stream: streamPair()[0] } })
+    client.close(reason)
+    await expect(client.sent).rejects.toBe(reason)
   })
 
   test('its signal and close, with their reason, wherever it waits', async () => {
