@@ -16,6 +16,7 @@ import { isChannel } from './incoming.ts'
 import type { SendJob } from './outgoing.ts'
 import type { Self } from './self.ts'
 import { PeerSession } from './session.ts'
+import { SessionCounts } from './session-counts.ts'
 import type { SessionLimits, SessionMessage } from './session-port.ts'
 
 export interface PeerLimits extends SessionLimits {
@@ -72,6 +73,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   readonly #deps: PeerManagerDeps
   readonly #peers = new Map<string, Peer>()
   readonly #cards: CardLearner
+  readonly #counts = new SessionCounts()
   #unsentBytes = 0
   #tickAt: { wallMs: number; monotonicMs: number }
   #allClosed: (() => void) | undefined
@@ -90,9 +92,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   }
 
   get sessionCount(): number {
-    let count = 0
-    for (const { info } of this.#peers.values()) if (isUp(info)) count++
-    return count
+    return this.#counts.up
   }
 
   receive(message: ManagerMessage): void {
@@ -233,7 +233,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const peer = contact === undefined ? undefined : this.#peers.get(contact.contact)
     if (contact === undefined || peer === undefined || !this.#isAllowed(contact)) {
       stream.reset('not a contact')
-    } else if (!isUp(peer.info) && this.sessionCount >= limits.sessionCountMax) {
+    } else if (!hasStream(peer.info) && this.#counts.streaming >= limits.sessionCountMax) {
       this.#deps.count('SESSION_LIMIT')
       stream.reset('too many sessions')
     } else if (!peer.session.tell({ type: 'inbound', stream }, 'control')) stream.reset('no session')
@@ -261,8 +261,21 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
             cardReceived: (card: Uint8Array) => this.#cards.learn(id, card),
             closed: () => this.#closed(id)
           }
+          const room = {
+            mayDial: () => this.#counts.busy < limits.sessionCountMax,
+            mayOpen: () => this.#counts.streaming < limits.sessionCountMax
+          }
           const current = this.#deps.directory.byContact(id) ?? contact
-          return new PeerSession(actor, current, { self, transport, receiving, randomBytes, limits, log, reports })
+          return new PeerSession(actor, current, {
+            self,
+            transport,
+            receiving,
+            randomBytes,
+            limits,
+            log,
+            reports,
+            room
+          })
         },
         restart: {
           type: 'transient',
@@ -280,10 +293,13 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
       })
     }
     this.#peers.set(id, peer)
+    this.#counts.move(undefined, peer.info.state)
   }
 
   #stopSession(contact: Contact, reason: string): void {
-    this.#peers.get(contact.contact)?.session.stop(reason)
+    const peer = this.#peers.get(contact.contact)
+    peer?.session.stop(reason)
+    this.#counts.move(peer?.info.state, undefined)
     this.#peers.delete(contact.contact)
     this.#deps.health.clear(healthName(contact))
     this.#deps.transport.disconnect(contact.card.nodeId, reason)
@@ -307,7 +323,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const contact = this.#deps.directory.byContact(id)
     if (peer === undefined || contact === undefined) return
     const wasUp = isUp(peer.info)
-    peer.info = info
+    this.#setInfo(peer, info)
     if (info.lastEnd?.code === 'VERSION_MISMATCH' && !isUp(info)) {
       this.#deps.health.report(healthName(contact), {
         state: 'degraded',
@@ -322,11 +338,16 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#deps.emit({ kind: 'peer.session', contact: id, name: contact.name, state: info.state, ...end })
   }
 
+  #setInfo(peer: Peer, info: PeerSessionInfo): void {
+    this.#counts.move(peer.info.state, info.state)
+    peer.info = info
+  }
+
   #quarantine(id: string): void {
     const contact = this.#deps.directory.byContact(id)
     const peer = this.#peers.get(id)
     if (contact === undefined || peer === undefined) return
-    peer.info = { ...peer.info, state: 'offline' }
+    this.#setInfo(peer, { ...peer.info, state: 'offline' })
     this.#deps.count('quarantines')
     this.#deps.health.report(healthName(contact), {
       state: 'degraded',
@@ -393,6 +414,10 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
 
 function isUp(info: PeerSessionInfo): boolean {
   return info.state === 'established' || info.state === 'rekeying'
+}
+
+function hasStream(info: PeerSessionInfo): boolean {
+  return isUp(info) || info.state === 'negotiating'
 }
 
 function healthName(contact: Contact): string {

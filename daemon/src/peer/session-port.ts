@@ -33,6 +33,14 @@ export interface SessionReports {
   closed(): void
 }
 
+/** Whether one more contact may be in session, as the owner of all of them knows. */
+export interface SessionRoom {
+  /** Whether another one may be dialled. */
+  mayDial(): boolean
+  /** Whether another one may have a stream. */
+  mayOpen(): boolean
+}
+
 export interface SessionDeps {
   readonly self: Self
   readonly transport: Transport
@@ -41,6 +49,7 @@ export interface SessionDeps {
   readonly limits: SessionLimits
   readonly log: Log
   readonly reports: SessionReports
+  readonly room: SessionRoom
 }
 
 export type SessionMessage =

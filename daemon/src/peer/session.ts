@@ -64,8 +64,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
         if (this.#handshaking.size === 0) this.#dialler.planRekey(generation)
       }
     })
-    this.#dialOrPlan()
-    this.#report()
+    // By mail, so that whoever starts this actor knows it by the time it reports.
+    actor.tell({ type: 'dial-due' }, 'control')
   }
 
   receive(message: SessionMessage): void {
@@ -153,8 +153,13 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #dialled(stream: ByteStream, rekeyGeneration: number | undefined): void {
     this.#dialler.roundOver()
+    const isFirst = this.#handshaking.size === 0 && this.#links.current === undefined
     if (this.#isClosing) stream.reset('stopping')
-    else this.#begin(stream, rekeyGeneration)
+    else if (isFirst && !this.#deps.room.mayOpen()) {
+      this.#deps.reports.counted('SESSION_LIMIT')
+      stream.reset('too many sessions')
+      this.#wentOffline(true)
+    } else this.#begin(stream, rekeyGeneration)
   }
 
   #begin(stream: ByteStream, rekeyGeneration: number | undefined): void {
@@ -288,7 +293,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   }
 
   #dialOrPlan(): boolean {
-    const isDialling = this.#dialler.dialNow(this.#contact, undefined)
+    const isDialling = this.#deps.room.mayDial() && this.#dialler.dialNow(this.#contact, undefined)
     if (!isDialling) this.#dialler.dialLater()
     return isDialling
   }

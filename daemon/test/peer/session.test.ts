@@ -76,6 +76,28 @@ describe('a session between two contacts', () => {
     expect(await second).toBe('NOT_ACCEPTED')
   })
 
+  it('is one of at most as many as are allowed, whoever dials, and the next contact has its turn', async () => {
+    const town = new Town('full')
+    const names = ['bob', 'carol', 'dave']
+    const alice = await town.house('alice', { limits: { sessionCountMax: 1 } })
+    const others = await Promise.all(names.map(name => town.house(name)))
+    for (const other of others) {
+      await alice.knows(other)
+      await other.knows(alice)
+    }
+    const up = () => names.filter(name => alice.state(name) === 'established')
+    await town.until(() => up().length > 0)
+    let most = 0
+    for (let second = 0; second < 120; second++) {
+      await town.clock.advance(1_000)
+      most = Math.max(most, others.filter(other => other.state('alice') === 'established').length)
+    }
+    expect([most, up().length]).toEqual([1, 1])
+    const [first] = up()
+    await alice.manager.block(first as string, true)
+    await town.until(() => up().length === 1 && up()[0] !== first, 600_000, 100)
+  })
+
   it('ends for a contact that is blocked, and comes back when it is not', async () => {
     const town = new Town('block')
     const [alice, bob] = await town.pair()
