@@ -5,6 +5,15 @@ import * as themis from '../themis.ts'
 
 const toBuffer = ({ buffer, byteOffset, length }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, length)
 
+/** A Buffer that `inspect`, `console.log` and `JSON.stringify` do not show; what its methods make are plain ones. */
+function secretBuffer(bytes: Uint8Array): Buffer {
+  const hidden = { value: () => `[secret Buffer: ${bytes.length} bytes]` }
+  return Object.defineProperties(toBuffer(bytes), {
+    toJSON: hidden,
+    [Symbol.for('nodejs.util.inspect.custom')]: hidden
+  })
+}
+
 /** Arguments that may be left out or null, but not be `undefined`. */
 type Optional = [context?: Uint8Array | null]
 
@@ -21,7 +30,7 @@ export class KeyPair {
   }
 
   private(): Buffer {
-    return Buffer.from(this.#pair.privateKey)
+    return secretBuffer(new Uint8Array(this.#pair.privateKey))
   }
 
   public(): Buffer {
@@ -34,7 +43,7 @@ export class SymmetricKey {
   constructor(key?: Uint8Array)
   constructor(...key: [Uint8Array?]) {
     // biome-ignore lint/correctness/noConstructorReturn: in jsthemis, too, this makes Buffers
-    return toBuffer(new themis.SymmetricKey(key.length === 0 ? undefined : bytesOf(key[0])))
+    return secretBuffer(new themis.SymmetricKey(key.length === 0 ? undefined : bytesOf(key[0])))
   }
 }
 

@@ -1,3 +1,4 @@
+import { format, inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import dropIn, * as themis from '../../src/jsthemis.ts'
 import { KeyPair as PlainKeyPair } from '../../src/themis.ts'
@@ -49,6 +50,18 @@ describe('keys', () => {
     expect(() => new themis.SymmetricKey(EMPTY)).toThrow(withCode(themis.INVALID_PARAMETER))
     expect(() => new themis.SymmetricKey(undefined)).toThrow(TypeError)
   })
+})
+
+test('secret keys are not shown by inspection, formats and JSON, though they are Buffers', () => {
+  const key = new themis.SymmetricKey(Buffer.alloc(32, 0xc9))
+  for (const secret of [key, new themis.KeyPair().private()]) {
+    for (const text of [inspect(secret), inspect({ secret }), format('%s %j %o', secret, secret, secret)]) {
+      expect(text).not.toMatch(/c9 c9|201|52 45 43|82, ?69/)
+    }
+    expect(JSON.stringify({ secret })).not.toMatch(/201|82,69/)
+    expect(secret.equals(Buffer.from(secret.toString('base64'), 'base64'))).toBe(true)
+    expect(inspect(secret.subarray(0, 1))).toMatch(/<Buffer/)
+  }
 })
 
 describe('Secure Message', () => {
