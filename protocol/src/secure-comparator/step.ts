@@ -50,7 +50,7 @@ type State<Tag extends ComparatorState['tag']> = Extract<ComparatorState, { read
  * @throws {ProtocolError} `INVALID_MESSAGE` for a refused message; `UNEXPECTED_MESSAGE` and `INVALID_STATE` for an
  * input that is not valid in `state`
  * @throws {RangeError} for an empty piece
- * @see SPEC.md, "Secure Comparator: states"; Themis src/themis/secure_comparator.c
+ * @see SPEC.md, section 7.5; Themis src/themis/secure_comparator.c
  */
 export function step(state: ComparatorState, input: ComparatorInput, deps: StepDeps): ComparatorStep {
   switch (state.tag) {

@@ -33,7 +33,7 @@ type State<Tag extends SessionState['tag']> = Extract<SessionState, { readonly t
  * @returns the next state, and effects to run in order before the next input
  * @throws {ProtocolError} `INVALID_MESSAGE`, `DATA_CORRUPT`, `AUTHENTICATION_FAILED` for a refused message;
  * `UNEXPECTED_MESSAGE` and `INVALID_STATE` for an input that is not valid in `state`
- * @see SPEC.md, "Secure Session: states"; Themis src/themis/secure_session.c
+ * @see SPEC.md, section 6; Themis src/themis/secure_session.c
  */
 export function step(state: SessionState, input: SessionInput, deps: StepDeps): SessionStep {
   switch (state.tag) {
