@@ -84,12 +84,15 @@ test('a session laid over a socket is a duplex of its own', async () => {
   const [client, server] = [sessionOf('client'), sessionOf('server')]
   const [a, b] = (await socketPair()).map(streamOf) as [ReturnType<typeof streamOf>, ReturnType<typeof streamOf>]
   const [atClient, atServer] = [client.over(a), server.over(b)]
+  const doubled = async function* (messages: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const [byte = 0] of messages) yield Uint8Array.of(2 * byte)
+  }
   const [heard] = await Promise.all([
     pipe(atClient, source => Array.fromAsync(source)),
     pipe([Uint8Array.of(1), Uint8Array.of(2)], atClient),
-    pipe(atServer, atServer)
+    pipe(atServer, doubled, atServer)
   ])
-  expect(heard).toEqual([Uint8Array.of(1), Uint8Array.of(2)])
+  expect(heard).toEqual([Uint8Array.of(2), Uint8Array.of(4)])
 })
 
 test('a session that was told where its own direction goes makes a pipe that ends in the program', async () => {
