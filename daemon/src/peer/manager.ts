@@ -296,7 +296,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#counts.move(undefined, peer.info.state)
   }
 
-  #stopSession(contact: Contact, reason: string): void {
+  #stopSession(contact: Contact, reason: 'BLOCKED' | 'REMOVED'): void {
     const peer = this.#peers.get(contact.contact)
     peer?.session.stop(reason)
     this.#counts.move(peer?.info.state, undefined)
@@ -310,8 +310,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const named = { contact: contact.contact, name: contact.name }
     if (kind === 'trust') emit({ kind: 'peer.trust', ...named, trust: trustOf(contact) })
     else emit({ kind: `peer.${kind}`, ...named })
-    if (kind === 'removed') this.#stopSession(contact, 'removed')
-    else if (contact.blocked) this.#stopSession(contact, 'blocked')
+    if (kind === 'removed') this.#stopSession(contact, 'REMOVED')
+    else if (contact.blocked) this.#stopSession(contact, 'BLOCKED')
     else if (this.#peers.has(contact.contact))
       this.#peers.get(contact.contact)?.session.tell({ type: 'contact', contact }, 'control')
     else this.#startSession(contact)

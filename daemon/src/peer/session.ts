@@ -132,7 +132,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   stopped(exit: Exit): void {
     this.#dialler.stop()
-    const code = this.#isClosing ? 'STOPPING' : 'FAILED'
+    const code = endCodeOf(exit)
     const detail = exit.type === 'normal' ? exit.reason : 'the session failed'
     this.#links.close(code, detail)
     for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
@@ -444,6 +444,12 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const nextDialAt = current === undefined ? this.#dialler.nextDialAt : undefined
     this.#reported.tell({ state: this.#deriveState(), current, nextDialAt, lastEnd: this.#lastEnd })
   }
+}
+
+/** The owner stops a session with the code of its reason, but for the end of the daemon. */
+function endCodeOf(exit: Exit): EndCode {
+  if (exit.type === 'crashed') return 'FAILED'
+  return exit.reason === 'BLOCKED' || exit.reason === 'REMOVED' ? exit.reason : 'STOPPING'
 }
 
 function isDialCode(code: string): code is 'DIAL_FAILED' | 'WRONG_NODE' | 'NOT_ACCEPTED' {

@@ -105,6 +105,9 @@ describe('a session between two contacts', () => {
     await town.until(() => bob.state('alice') !== 'established')
     await alice.manager.block('bob', false)
     await town.until(() => bob.state('alice') === 'established' && alice.state('bob') === 'established')
+    await alice.manager.remove('bob')
+    await town.until(() => bob.state('alice') !== 'established')
+    expect(['BLOCKED', 'REMOVED', 'FAILED'].map(code => alice.counters.get(code))).toEqual([1, 1, 0])
   })
 
   it('comes back within 5 s of a peer that was killed and started again', async () => {
