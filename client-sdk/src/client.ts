@@ -38,7 +38,7 @@ export interface MessagesOptions extends ReadOptions {
 export interface FetchOptions extends ReadOptions {
   /** At most this many messages; the daemon has a limit of its own. */
   readonly max?: number | undefined
-  /** How long to wait for the first one. */
+  /** How long to wait for the first one; the daemon waits at most a minute, unless it is set otherwise. */
   readonly waitMs?: number | undefined
 }
 
