@@ -23,11 +23,11 @@
  */
 import { decodePublicKey, fingerprint, ProtocolError, type PublicKey, verifyMessage } from '@parley/protocol'
 import { DaemonError } from '../errors.ts'
-import { isValidName, NAME_BYTES_MAX } from '../peer/names.ts'
 import type { NodeId } from '../transport/port.ts'
 import { ADDRESS_LENGTH_MAX, dialableAddress } from './address.ts'
 import { FieldReader, joinBytes, lengthPrefixed, sameBytes, textBytes, u64Bytes } from './fields.ts'
 import type { Keyring } from './keyring.ts'
+import { isValidName, NAME_BYTES_MAX } from './names.ts'
 import {
   ED25519_KEY_BYTES,
   ED25519_SIGNATURE_BYTES,

@@ -11,10 +11,10 @@ import {
 } from '@parley/protocol'
 import { base32 } from 'multiformats/bases/base32'
 import { DaemonError } from '../errors.ts'
-import { defaultId, isValidName, NAME_BYTES_MAX, parseName } from '../peer/names.ts'
 import type { RandomBytes } from '../random.ts'
 import type { NodeId } from '../transport/port.ts'
 import { FieldReader, hexOf, joinBytes, lengthPrefixed, sameBytes, textBytes, u64Bytes } from './fields.ts'
+import { defaultId, isValidName, NAME_BYTES_MAX, parseName } from './names.ts'
 import { ED25519_KEY_BYTES, ed25519PublicKey, nodeIdOfPublicKey, signEd25519 } from './node-id.ts'
 
 /** The first bytes of a keyring file. A later version with more keys has a label of its own. */

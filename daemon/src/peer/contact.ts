@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { DaemonError } from '../errors.ts'
 import { dialableAddress } from '../identity/address.ts'
 import { type Card, decodeCard } from '../identity/card.ts'
+import { isValidName } from '../identity/names.ts'
 import type { RandomBytes } from '../random.ts'
 import { recordCodec } from '../store/records.ts'
-import { isValidName } from './names.ts'
 
 /** How a contact became one, whether it is blocked or not. */
 export type EarnedTrust = Exclude<Trust, 'blocked'>

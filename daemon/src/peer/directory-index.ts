@@ -1,9 +1,9 @@
 import { DaemonError } from '../errors.ts'
 import { type Card, isSameCard } from '../identity/card.ts'
 import { hexOf, sameBytes } from '../identity/fields.ts'
+import { NAME_BYTES_MAX } from '../identity/names.ts'
 import type { NodeId } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
-import { NAME_BYTES_MAX } from './names.ts'
 
 /** What identifies this daemon to others: a card with any of it is our own. A keyring has all of it. */
 export interface OwnIdentity {

@@ -2,6 +2,7 @@ import type { Clock } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
 import type { Card } from '../identity/card.ts'
 import { sameBytes, textBytes } from '../identity/fields.ts'
+import { defaultName, parseName } from '../identity/names.ts'
 import type { RandomBytes } from '../random.ts'
 import type { Store, StoreWrite } from '../store/port.ts'
 import type { NodeId } from '../transport/port.ts'
@@ -15,7 +16,6 @@ import {
   makeContactId
 } from './contact.ts'
 import { DirectoryIndex, type OwnIdentity } from './directory-index.ts'
-import { defaultName, parseName } from './names.ts'
 
 export interface DirectoryDeps {
   readonly own: OwnIdentity

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { DaemonError } from '../../src/errors.ts'
-import { cleanText, defaultId, defaultName, isValidName, parseName } from '../../src/peer/names.ts'
+import { cleanText, defaultId, defaultName, isValidName, parseName } from '../../src/identity/names.ts'
 
 const HIDDEN = [
   '\0',
