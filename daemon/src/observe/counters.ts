@@ -2,7 +2,7 @@
 export class Counters {
   readonly #counts = new Map<string, number>()
 
-  /** Adds to the counter `name`: lower-case words joined by `_`, such as `sessions_ended_glare`. */
+  /** Adds to the counter `name`: a code, such as `SESSION_LIMIT`, or lower-case words, such as `glares`. */
   add(name: string, by = 1): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + by)
   }
