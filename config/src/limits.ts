@@ -128,13 +128,13 @@ export const limitsSchema = z.strictObject({
     16 * MiB,
     64 * KiB,
     256 * MiB,
-    'Bytes of calls to send that wait for one contact; beyond it calls fail with QUEUE_FULL.'
+    'Calls to send that wait for one contact, in bytes and 128 for each message; beyond it calls fail with QUEUE_FULL.'
   ),
   unsentBytesMax: bytes(
     64 * MiB,
     MiB,
     1_024 * MiB,
-    'All frames of all sessions that have not left the process: the bound on the memory of slow networks.'
+    'The same over all contacts: the bound on the memory of slow networks.'
   ),
   streamUnsentBytesMax: bytes(
     256 * KiB,

@@ -2,6 +2,7 @@ import type { EventBody, IdRange, PeerInfo, PeerSessionInfo } from '@parley/clie
 import type { Actor, ActorRef, Behaviour } from '../actor/actor.ts'
 import { supervise } from '../actor/supervisor.ts'
 import type { Receiving } from '../delivery/port.ts'
+import { costBytes } from '../delivery/run-log.ts'
 import { DaemonError } from '../errors.ts'
 import { parseCard } from '../identity/card.ts'
 import type { PeersApi, SendRequest } from '../ipc/node-api.ts'
@@ -185,38 +186,39 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
       }
       bytes += body.length
     }
-    if (this.#unsentBytes + bytes > limits.unsentBytesMax) {
+    const cost = costBytes(request.bodies.length, bytes)
+    if (this.#unsentBytes + cost > limits.unsentBytesMax) {
       const freeBytes = Math.max(0, limits.unsentBytesMax - this.#unsentBytes)
       throw new DaemonError('QUEUE_FULL', 'too much waits to be sent', { data: { scope: 'all', freeBytes } })
     }
     const session = this.#peers.get(contact.contact)?.session
     if (session === undefined) throw new DaemonError('PEER_OFFLINE', `${contact.name} has no session`)
-    return this.#hand(session, request, bytes)
+    return this.#hand(session, request, cost)
   }
 
   #hand(
     session: ActorRef<SessionMessage>,
     request: SendRequest,
-    bytes: number
+    cost: number
   ): Promise<{ readonly ids: readonly IdRange[] }> {
     const { clock } = this.#actor
     const { promise, resolve, reject } = Promise.withResolvers<{ readonly ids: readonly IdRange[] }>()
-    this.#unsentBytes += bytes
+    this.#unsentBytes += cost
     const ids: IdRange[] = []
     const job: SendJob = {
       channel: request.channel,
       bodies: request.bodies,
       acceptedAt: clock.wallMs(),
       deadlineMs: clock.monotonicMs() + request.timeoutMs,
-      bytes,
+      costBytes: cost,
       sentCount: 0,
       ids,
       done: () => {
-        this.#unsentBytes -= bytes
+        this.#unsentBytes -= cost
         resolve({ ids })
       },
       failed: error => {
-        this.#unsentBytes -= bytes
+        this.#unsentBytes -= cost
         reject(error)
       }
     }

@@ -13,7 +13,8 @@ export interface SendJob {
   readonly acceptedAt: number
   /** Monotonic time at which it is given up. */
   readonly deadlineMs: number
-  readonly bytes: number
+  /** What it counts while it waits: the bytes of its bodies, and 128 for each. */
+  readonly costBytes: number
   /** Bodies that are on a stream. They are never sent again: at most once. */
   sentCount: number
   readonly ids: IdRange[]
@@ -25,10 +26,10 @@ export interface SendJob {
 /** What waits to be sent to one contact, by channel, whatever session it will go through. */
 export class OutgoingQueue {
   readonly #channels = new Map<string, Set<SendJob>>()
-  #bytes = 0
+  #costBytes = 0
 
-  get bytes(): number {
-    return this.#bytes
+  get costBytes(): number {
+    return this.#costBytes
   }
 
   get isEmpty(): boolean {
@@ -48,7 +49,7 @@ export class OutgoingQueue {
     const jobs = this.#channels.get(job.channel)
     if (jobs === undefined) this.#channels.set(job.channel, new Set([job]))
     else jobs.add(job)
-    this.#bytes += job.bytes
+    this.#costBytes += job.costBytes
   }
 
   /** Takes a job out, sent or not. */
@@ -56,7 +57,7 @@ export class OutgoingQueue {
     const jobs = this.#channels.get(job.channel)
     if (jobs?.delete(job) !== true) return
     if (jobs.size === 0) this.#channels.delete(job.channel)
-    this.#bytes -= job.bytes
+    this.#costBytes -= job.costBytes
   }
 
   /** Takes out every job that `matches`, and returns them. */

@@ -33,8 +33,8 @@ export class Sending {
   /** Takes a job into the queue; false where there is no room, and then the job has failed with `QUEUE_FULL`. */
   accept(job: SendJob): boolean {
     const { contactQueueBytesMax } = this.#limits
-    if (this.queue.bytes + job.bytes > contactQueueBytesMax && !this.queue.isEmpty) {
-      const freeBytes = Math.max(0, contactQueueBytesMax - this.queue.bytes)
+    if (this.queue.costBytes + job.costBytes > contactQueueBytesMax && !this.queue.isEmpty) {
+      const freeBytes = Math.max(0, contactQueueBytesMax - this.queue.costBytes)
       const data = { scope: 'contact', freeBytes }
       job.failed(new DaemonError('QUEUE_FULL', 'too much waits for this contact', { data }))
       return false

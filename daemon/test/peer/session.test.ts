@@ -39,6 +39,27 @@ describe('a session between two contacts', () => {
     expect(await waiting).toBe('TIMED_OUT')
   })
 
+  it('lets so much wait and no more, empty messages too, and takes more once there is room', async () => {
+    const town = new Town('full queue')
+    const [alice] = await town.pair({ limits: { contactQueueBytesMax: 65_536, messageBytesMax: 1_024 } })
+    const send = (timeoutMs: number) =>
+      codeOf(() =>
+        alice.send(
+          'bob',
+          Array.from({ length: 100 }, () => new Uint8Array(0)),
+          'nobody',
+          timeoutMs
+        )
+      )
+    const waiting = Array.from({ length: 5 }, () => send(2_000))
+    expect(await send(2_000)).toBe('QUEUE_FULL')
+    await town.clock.advance(2_100)
+    expect(await Promise.all(waiting)).toEqual(Array.from({ length: 5 }, () => 'TIMED_OUT'))
+    const next = send(100)
+    await town.clock.advance(200)
+    expect(await next).toBe('TIMED_OUT')
+  })
+
   it('tells an unknown, a blocked and an absent peer, and one that has not added us, apart', async () => {
     const town = new Town('refusals')
     const alice = await town.house('alice')
