@@ -64,7 +64,7 @@ export function encryptSealWithPassphrase(
   return sealStretched(stretched, salt, message, randomBytes, context)
 }
 
-/** As {@link encryptSealWithPassphrase}, off the event loop. No argument may change until it settles; it rejects where that throws. */
+/** As {@link encryptSealWithPassphrase}, off the event loop. It copies its arguments, and rejects where that throws. */
 export async function encryptSealWithPassphraseAsync(
   passphrase: Uint8Array,
   message: Uint8Array,
@@ -74,8 +74,11 @@ export async function encryptSealWithPassphraseAsync(
   assertSecret(passphrase, 'passphrase', context)
   assertMessage(message)
   const salt = copyBytes(randomBytes(SALT_BYTES))
+  const [content, about] = [copyBytes(message), context && copyBytes(context)]
   const stretched = await stretchPassphraseAsync(passphrase, salt, PASSPHRASE_ITERATIONS)
-  return sealStretched(stretched, salt, message, randomBytes, context)
+  const sealed = sealStretched(stretched, salt, content, randomBytes, about)
+  wipeBytes(content)
+  return sealed
 }
 
 /**
@@ -99,7 +102,7 @@ export function decryptSealWithPassphrase(
   return openStretched(stretchPassphrase(passphrase, cell.header.salt, cell.header.iterations), cell, context)
 }
 
-/** As {@link decryptSealWithPassphrase}, off the event loop. No argument may change until it settles; it rejects where that throws. */
+/** As {@link decryptSealWithPassphrase}, off the event loop. It copies its arguments, and rejects where that throws. */
 export async function decryptSealWithPassphraseAsync(
   passphrase: Uint8Array,
   sealed: Uint8Array,
@@ -107,12 +110,10 @@ export async function decryptSealWithPassphraseAsync(
   limits: IterationLimits = {}
 ): Promise<Uint8Array> {
   assertSecret(passphrase, 'passphrase', context)
-  const cell = readCell(sealed, limits)
-  return openStretched(
-    await stretchPassphraseAsync(passphrase, cell.header.salt, cell.header.iterations),
-    cell,
-    context
-  )
+  assertBytes(sealed, 'sealed')
+  const cell = readCell(copyBytes(sealed), limits)
+  const about = context && copyBytes(context)
+  return openStretched(await stretchPassphraseAsync(passphrase, cell.header.salt, cell.header.iterations), cell, about)
 }
 
 function sealStretched(

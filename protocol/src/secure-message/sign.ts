@@ -1,4 +1,4 @@
-import { assertBytes, plainBytes, readU32le, writeU32le } from '../bytes.ts'
+import { assertBytes, copyBytes, plainBytes, readU32le, writeU32le } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import type { AnyPrivateKey, AnyPublicKey } from '../keys.ts'
 
@@ -34,7 +34,7 @@ export function signMessage(privateKey: AnyPrivateKey, message: Uint8Array): Uin
  * Checks a signed message. Bytes after the signature are ignored, because old Themis wrappers write some:
  * whoever compares or hashes signed messages must do so with the returned content.
  *
- * @returns a view of the content inside `signedMessage`
+ * @returns the content in a new buffer, which the caller owns
  * @throws {ProtocolError} `INVALID_MESSAGE`, `AUTHENTICATION_FAILED`
  * @see Themis src/themis/secure_message_wrapper.c, themis_secure_message_verifier_proceed
  */
@@ -50,7 +50,7 @@ export function verifyMessage(publicKey: AnyPublicKey, signedMessage: Uint8Array
   const signatureEnd = messageEnd + readU32le(signed, 8)
   if (signatureEnd > signed.length) throw new ProtocolError('INVALID_MESSAGE', 'signed message cut short')
   if (messageEnd === HEADER_BYTES || signatureEnd === messageEnd) throw unauthentic()
-  const message = signed.subarray(HEADER_BYTES, messageEnd)
+  const message = copyBytes(signed.subarray(HEADER_BYTES, messageEnd))
   if (!publicKey.verify(message, signed.subarray(messageEnd, signatureEnd))) throw unauthentic()
   return message
 }

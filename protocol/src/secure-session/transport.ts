@@ -1,3 +1,4 @@
+import { assertBytes, copyBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { orAborted } from './abort.ts'
 import { SessionDriver, type SessionDriverOptions } from './driver.ts'
@@ -63,13 +64,17 @@ export class TransportSession implements Disposable {
    * Sends one message. One that could not be sent has used its number: with receive policy `ordered` the session is over
    * unless it arrived after all.
    *
+   * @param message - copied
    * @throws {ProtocolError} `NOT_ESTABLISHED`, `TRANSPORT_FAILED`
+   * @throws {TypeError} for what is not bytes
    * @throws {RangeError} for an empty message, or one over `messageBytesMax`
    */
-  send(message: Uint8Array): Promise<void> {
-    return this.#sending.take(async () => {
+  async send(message: Uint8Array): Promise<void> {
+    assertBytes(message, 'message')
+    const content = copyBytes(message)
+    await this.#sending.take(async () => {
       await this.#flush()
-      await this.#carry(this.#driver.wrap(message))
+      await this.#carry(this.#driver.wrap(content))
     })
   }
 

@@ -12,7 +12,7 @@ export function stretchPassphrase(passphrase: Uint8Array, salt: Uint8Array, iter
   return plainBytes(pbkdf2Sync(passphrase, salt, iterations, DIGEST_BYTES, 'sha256'))
 }
 
-/** As {@link stretchPassphrase}, off the event loop. */
+/** As {@link stretchPassphrase}, off the event loop; Node copies the passphrase and the salt at once. */
 export function stretchPassphraseAsync(
   passphrase: Uint8Array,
   salt: Uint8Array,

@@ -100,7 +100,7 @@ export class SecureMessageVerify {
     const signed = someBytesOf(message, SUBSYSTEM, 'message')
     return asThemis(SUBSYSTEM, () => {
       this.#decoded ??= decodeAnyPublicKey(this.#key)
-      return verifyMessage(this.#decoded, signed).slice()
+      return verifyMessage(this.#decoded, signed)
     })
   }
 }

@@ -18,6 +18,7 @@ import { codeOf, succeedsOrRefuses } from '../support/refusal.ts'
 
 const randomBytes = seededBytes('passphrases')
 const encode = (text: string) => new TextEncoder().encode(text)
+type Bytes = Uint8Array
 const PASSPHRASE = encode('correct horse battery staple')
 const MESSAGE = encode('message')
 const CONTEXT = encode('context')
@@ -45,6 +46,22 @@ describe('a cell sealed with a passphrase', () => {
     const sealed = await encryptSealWithPassphraseAsync(PASSPHRASE, MESSAGE, randomBytes)
     expect(await decryptSealWithPassphraseAsync(PASSPHRASE, sealed)).toEqual(MESSAGE)
     expect(decryptSealWithPassphrase(PASSPHRASE, sealed, new Uint8Array(0))).toEqual(MESSAGE)
+  })
+
+  test('off the event loop, too, is of what its arguments were, though they are overwritten at once', async () => {
+    const args = () => [PASSPHRASE, MESSAGE, CONTEXT].map(bytes => Uint8Array.from(bytes)) as [Bytes, Bytes, Bytes]
+    const overwrite = (...given: readonly Uint8Array[]) => {
+      for (const bytes of given) bytes.fill(0)
+    }
+    const [passphrase, message, context] = args()
+    const sealing = encryptSealWithPassphraseAsync(passphrase, message, randomBytes, context)
+    overwrite(passphrase, message, context)
+    const sealed = await sealing
+    expect(decryptSealWithPassphrase(PASSPHRASE, sealed, CONTEXT)).toEqual(MESSAGE)
+    const [again, , about] = args()
+    const opening = decryptSealWithPassphraseAsync(again, sealed, about)
+    overwrite(again, sealed, about)
+    expect(await opening).toEqual(MESSAGE)
   })
 
   test('opens for any passphrase, message and context', () => {

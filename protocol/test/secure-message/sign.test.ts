@@ -26,6 +26,15 @@ describe.each([
     )
   })
 
+  test('gives its content out as a copy', () => {
+    const message = new TextEncoder().encode('content')
+    const signed = signMessage(privateKey, message)
+    const content = verifyMessage(publicKey, signed)
+    signed.fill(0)
+    expect(content).toEqual(message)
+    expect(content.buffer.byteLength).toBe(message.length)
+  })
+
   test('is refused when any bit is changed', () => {
     const signed = signMessage(privateKey, new TextEncoder().encode('content'))
     for (let offset = 0; offset < signed.length; offset++) {

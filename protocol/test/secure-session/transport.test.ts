@@ -159,6 +159,16 @@ describe('a session over callbacks', () => {
 })
 
 describe('what fails', () => {
+  test('sends what a message was when it was given, though it is overwritten at once', async () => {
+    const { client, server } = await established()
+    const secret = Uint8Array.from(HELLO)
+    const sent = client.send(secret)
+    secret.fill(0)
+    await sent
+    expect(await server.receive()).toEqual(HELLO)
+    await expect(client.send('text' as unknown as Uint8Array)).rejects.toThrow(TypeError)
+  })
+
   test('a refused message changes nothing: the next receive takes the genuine one', async () => {
     const { client, server, toServer } = linked()
     await client.connect()
