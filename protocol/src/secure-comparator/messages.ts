@@ -7,8 +7,8 @@ import { SCALAR_BYTES } from '../soter/scalar25519.ts'
 export const COMPARATOR_MESSAGE_BYTES = { 1: 192, 2: 352, 3: 256, 4: 96 } as const
 
 /** Bytes of a proof with one answer, and of one with two. */
-export const PROOF_BYTES: number = 2 * SCALAR_BYTES
-export const DOUBLE_PROOF_BYTES: number = 3 * SCALAR_BYTES
+const PROOF_BYTES = 2 * SCALAR_BYTES
+const DOUBLE_PROOF_BYTES = 3 * SCALAR_BYTES
 
 /** Message 1: initiator to responder. */
 export interface Message1 {

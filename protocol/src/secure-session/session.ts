@@ -170,7 +170,8 @@ export class SecureSession implements Disposable {
   }
 
   /**
-   * Wraps a message into one buffer, 52 bytes longer.
+   * Wraps a message into one buffer, 52 bytes longer. Nothing counts how often: end a session long before 2^32 messages, which is
+   * as many as random nonces allow for a key.
    *
    * @param message - 1 byte to 2^31 - 53
    * @param nowSeconds - Unix time

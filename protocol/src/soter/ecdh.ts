@@ -14,8 +14,8 @@ export interface Curve {
 }
 
 export const P256: Curve = { tagCharacter: '2', name: 'P-256', opensslName: 'prime256v1', fieldBytes: 32 }
-export const P384: Curve = { tagCharacter: '3', name: 'P-384', opensslName: 'secp384r1', fieldBytes: 48 }
-export const P521: Curve = { tagCharacter: '5', name: 'P-521', opensslName: 'secp521r1', fieldBytes: 66 }
+const P384: Curve = { tagCharacter: '3', name: 'P-384', opensslName: 'secp384r1', fieldBytes: 48 }
+const P521: Curve = { tagCharacter: '5', name: 'P-521', opensslName: 'secp521r1', fieldBytes: 66 }
 
 /** The curve of a container tag's fourth character. */
 export function curveOfTag(tagCharacter: string): Curve | undefined {
