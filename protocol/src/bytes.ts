@@ -1,5 +1,17 @@
-/** Supplies `length` fresh random bytes. The caller owns the result and may overwrite it. */
+/** Supplies `length` fresh random bytes, at once. The caller owns the result, may overwrite it, and refuses any other (`TypeError`). */
 export type RandomBytes = (length: number) => Uint8Array
+
+/**
+ * Asks for random bytes and takes nothing else: too few, or a promise of some, would make a key that can be guessed.
+ *
+ * @throws {TypeError}
+ */
+export function drawBytes(randomBytes: RandomBytes, length: number): Uint8Array {
+  const drawn = randomBytes(length)
+  assertBytes(drawn, 'what the random source gives')
+  if (drawn.length !== length) throw new TypeError('the random source gives another number of bytes')
+  return drawn
+}
 
 /** Joins byte strings into a new buffer. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
@@ -94,12 +106,14 @@ export function writeU64be(bytes: Uint8Array, offset: number, value: number): vo
  * @param poolBytes - size of one refill, in bytes
  */
 export function poolRandomBytes(source: RandomBytes, poolBytes = 4096): RandomBytes {
-  let pool = new Uint8Array(0)
+  let pool: Uint8Array = new Uint8Array(0)
   let used = 0
   return length => {
-    if (length * 2 > poolBytes) return source(length)
+    if (length * 2 > poolBytes) return drawBytes(source, length)
     if (used + length > pool.length) {
-      pool = new Uint8Array(source(poolBytes))
+      const drawn = drawBytes(source, poolBytes)
+      pool = copyBytes(drawn)
+      wipeBytes(drawn)
       used = 0
     }
     used += length

@@ -1,5 +1,5 @@
 import type { ECDH, KeyObject } from 'node:crypto'
-import { assertBytes, copyBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
+import { assertBytes, copyBytes, drawBytes, plainBytes, type RandomBytes, readU32be, wipeBytes } from './bytes.ts'
 import { ProtocolError } from './errors.ts'
 import { RsaPrivateKey, RsaPublicKey } from './rsa-keys.ts'
 import { CONTAINER_HEADER_BYTES, containerTag, encodeContainer, hasRightChecksum } from './soter/container.ts'
@@ -282,7 +282,7 @@ export function decodeAnyPrivateKey(key: Uint8Array): AnyPrivateKey {
 export function generateKeyPair(randomBytes: RandomBytes): KeyPair {
   for (let attempt = 0; attempt < 8; attempt++) {
     try {
-      const privateKey = new PrivateKey(P256, randomBytes(P256.fieldBytes))
+      const privateKey = new PrivateKey(P256, drawBytes(randomBytes, P256.fieldBytes))
       return { privateKey, publicKey: privateKey.toPublicKey() }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -297,7 +297,7 @@ export const SYMMETRIC_KEY_BYTES = 32
 
 /** Makes a symmetric key of 32 random bytes. The caller owns it and should wipe it. */
 export function generateSymmetricKey(randomBytes: RandomBytes): Uint8Array {
-  const drawn = randomBytes(SYMMETRIC_KEY_BYTES)
+  const drawn = drawBytes(randomBytes, SYMMETRIC_KEY_BYTES)
   // Drawn bytes may lie in a pool, which is not for the caller to have.
   const key = copyBytes(drawn)
   wipeBytes(drawn)

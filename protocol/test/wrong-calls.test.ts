@@ -7,10 +7,19 @@ import {
   decodePublicKey,
   decodeRsaPrivateKey,
   decodeRsaPublicKey,
+  encryptMessage,
+  encryptSeal,
+  encryptSealWithPassphrase,
+  encryptSealWithPassphraseAsync,
+  encryptTokenProtect,
+  generateKeyPair,
   generateRsaKeyPair,
+  generateSymmetricKey,
   keyKind,
   type PrivateKey,
   type PublicKey,
+  poolRandomBytes,
+  type RandomBytes,
   SecureComparator,
   SecureSession,
   type SecureSessionOptions
@@ -99,4 +108,32 @@ test('a session refuses a role, a receive policy and a kind of key that it does 
   const message2 = server.peerKey(ALICE.keys.publicKey).reply as Uint8Array
   client.receive(message2)
   expect(codeOf(() => client.peerKey(publicKey as unknown as PublicKey))).toBe('INVALID_KEY')
+})
+
+test.each([
+  { what: 'fewer bytes', source: (length: number) => new Uint8Array(length - 1) },
+  { what: 'more bytes', source: (length: number) => new Uint8Array(length + 1) },
+  { what: 'a promise', source: async (length: number) => new Uint8Array(length) },
+  { what: 'text', source: (length: number) => 'x'.repeat(length) }
+])('a random source that gives $what makes no key, nonce or salt', async ({ source }) => {
+  const broken = source as unknown as RandomBytes
+  const { privateKey, publicKey } = ALICE.keys
+  const comparator = new SecureComparator({ randomBytes: broken })
+  comparator.append(ALICE.id)
+  const { client } = establishedPair('themis')
+  const loaded = SecureSession.load(client.save(), broken)
+  for (const call of [
+    () => generateSymmetricKey(broken),
+    () => generateKeyPair(broken),
+    () => encryptSeal(ALICE.id, BOB.id, broken),
+    () => encryptTokenProtect(ALICE.id, BOB.id, broken),
+    () => encryptSealWithPassphrase(ALICE.id, BOB.id, broken),
+    () => encryptMessage(privateKey, publicKey, BOB.id, broken),
+    () => comparator.begin(),
+    () => loaded.wrap(ALICE.id, NOW_SECONDS),
+    () => poolRandomBytes(broken)(4)
+  ]) {
+    expect(call).toThrow(TypeError)
+  }
+  await expect(encryptSealWithPassphraseAsync(ALICE.id, BOB.id, broken)).rejects.toThrow(TypeError)
 })

@@ -1,4 +1,4 @@
-import { assertBytes, type RandomBytes, wipeBytes, writeU32le } from '../bytes.ts'
+import { assertBytes, drawBytes, type RandomBytes, wipeBytes, writeU32le } from '../bytes.ts'
 import { type AesKey, type AesKeyBytes, GCM_NONCE_BYTES, importAesKey, openGcm, sealGcm } from '../soter/aead.ts'
 import { soterKdf } from '../soter/kdf.ts'
 import { CELL_MESSAGE_BYTES_MAX, type CellHeader } from './header.ts'
@@ -26,7 +26,7 @@ export function encryptWithMasterKey(
   context?: Uint8Array
 ): EncryptedMessage {
   const key = importMessageKey(masterKey, message.length, context, AES_256_KEY_BYTES)
-  const nonce = randomBytes(GCM_NONCE_BYTES)
+  const nonce = drawBytes(randomBytes, GCM_NONCE_BYTES)
   const [ciphertext, tag] = sealGcm(key, nonce, [message], context) as [Uint8Array, Uint8Array]
   return { nonce, tag, ciphertext }
 }

@@ -1,4 +1,4 @@
-import { assertBytes, concatBytes, copyBytes, plainBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
+import { assertBytes, concatBytes, copyBytes, drawBytes, plainBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { stretchPassphrase, stretchPassphraseAsync } from '../soter/pbkdf2.ts'
 import { assertMessage, assertSecret, decryptWithMasterKey, encryptWithMasterKey } from './cipher.ts'
@@ -59,7 +59,7 @@ export function encryptSealWithPassphrase(
 ): Uint8Array {
   assertSecret(passphrase, 'passphrase', context)
   assertMessage(message)
-  const salt = copyBytes(randomBytes(SALT_BYTES))
+  const salt = copyBytes(drawBytes(randomBytes, SALT_BYTES))
   const stretched = stretchPassphrase(passphrase, salt, PASSPHRASE_ITERATIONS)
   return sealStretched(stretched, salt, message, randomBytes, context)
 }
@@ -73,7 +73,7 @@ export async function encryptSealWithPassphraseAsync(
 ): Promise<Uint8Array> {
   assertSecret(passphrase, 'passphrase', context)
   assertMessage(message)
-  const salt = copyBytes(randomBytes(SALT_BYTES))
+  const salt = copyBytes(drawBytes(randomBytes, SALT_BYTES))
   const [content, about] = [copyBytes(message), context && copyBytes(context)]
   const stretched = await stretchPassphraseAsync(passphrase, salt, PASSPHRASE_ITERATIONS)
   const sealed = sealStretched(stretched, salt, content, randomBytes, about)

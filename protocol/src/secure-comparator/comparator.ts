@@ -1,4 +1,4 @@
-import { assertBytes, type RandomBytes } from '../bytes.ts'
+import { assertBytes, drawBytes, type RandomBytes } from '../bytes.ts'
 import { type ComparatorResult, type ComparatorRole, type ComparatorState, resultOf, wipeLeftState } from './state.ts'
 import { type ScalarName, type StepDeps, step } from './step.ts'
 
@@ -24,7 +24,7 @@ export class SecureComparator implements Disposable {
   #role: ComparatorRole | undefined
   #result: ComparatorResult = 'pending'
 
-  constructor({ randomBytes, drawScalar = () => randomBytes(32) }: SecureComparatorOptions) {
+  constructor({ randomBytes, drawScalar = () => drawBytes(randomBytes, 32) }: SecureComparatorOptions) {
     this.#stepDeps = { randomBytes, drawScalar }
   }
 

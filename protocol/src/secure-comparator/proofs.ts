@@ -1,4 +1,4 @@
-import { concatBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
+import { concatBytes, drawBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
 import { encodePoints, negatePoint, type Point, sumOfMultiples } from '../soter/edwards25519.ts'
 import { equalBytes, sha512 } from '../soter/hash.ts'
 import { reduceScalar, respond, SCALAR_BYTES } from '../soter/scalar25519.ts'
@@ -11,7 +11,7 @@ const NONCE_BYTES = 64
  * every answer tells a bit of the secret to whoever guesses.
  */
 export function drawNonce(randomBytes: RandomBytes): Uint8Array {
-  const bytes = randomBytes(NONCE_BYTES)
+  const bytes = drawBytes(randomBytes, NONCE_BYTES)
   const nonce = reduceScalar(bytes)
   wipeBytes(bytes)
   return nonce

@@ -1,4 +1,13 @@
-import { assertBytes, concatBytes, plainBytes, type RandomBytes, readU32le, wipeBytes, writeU32le } from '../bytes.ts'
+import {
+  assertBytes,
+  concatBytes,
+  drawBytes,
+  plainBytes,
+  type RandomBytes,
+  readU32le,
+  wipeBytes,
+  writeU32le
+} from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import type { AnyPrivateKey, AnyPublicKey } from '../keys.ts'
 import { decryptSeal } from '../secure-cell/seal.ts'
@@ -36,7 +45,7 @@ export function encryptMessage(
     return encryptParts('EC', [], privateKey.deriveSecret(peerKey), message, randomBytes)
   }
   if (privateKey.algorithm === 'EC' || peerKey.algorithm === 'EC') throw differentKinds()
-  const password = randomBytes(PASSWORD_BYTES)
+  const password = drawBytes(randomBytes, PASSWORD_BYTES)
   const wrapped = peerKey.encryptSecret(password)
   return encryptParts('RSA', [u32le(wrapped.length), wrapped], password, message, randomBytes)
 }

@@ -1,4 +1,4 @@
-import { type RandomBytes, readU32le, wipeBytes } from '../bytes.ts'
+import { drawBytes, type RandomBytes, readU32le, wipeBytes } from '../bytes.ts'
 import { ProtocolError } from '../errors.ts'
 import { type AesKey, importAesKey } from '../soter/aead.ts'
 import { type NewDataMessage, openDataMessage, sealDataMessage, sealDataMessageParts } from './data-message.ts'
@@ -108,7 +108,7 @@ export class DataChannel {
       sessionId: this.sessionId,
       sequence: this.#outgoing,
       sentAtSeconds: nowSeconds,
-      iv: this.#randomBytes(16)
+      iv: drawBytes(this.#randomBytes, 16)
     }
   }
 
