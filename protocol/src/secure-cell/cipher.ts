@@ -6,7 +6,7 @@ import { CELL_MESSAGE_BYTES_MAX, type CellHeader } from './header.ts'
 const MESSAGE_KEY_LABEL = 'Themis secure cell message key'
 const AES_256_KEY_BYTES = 32
 
-/** A message that has been encrypted, before it has its header. All three are new buffers. */
+/** A message that has been encrypted, before it has its header. The nonce is what the random source gave, the others are new. */
 export interface EncryptedMessage {
   readonly nonce: Uint8Array
   readonly tag: Uint8Array

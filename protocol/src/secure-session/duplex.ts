@@ -41,7 +41,8 @@ export interface SecureSessionPipeOptions extends SessionDriverOptions {
  * One message is under way in each direction: nothing is read from the stream before the program has asked for it, nor
  * from the program before the stream has. Whatever is refused ends both directions with that error, since on a stream
  * nothing genuine can follow; so does a stream that ends before the session is established. That a stream ended
- * afterwards is not authenticated: a program that must know has to say so in its last message.
+ * afterwards is not authenticated: a program that must know has to say so in its last message. An empty message cannot be
+ * sent, and ends both directions (`RangeError`).
  */
 export interface SecureSessionPipe extends Disposable {
   (stream: ChunkSource): AsyncGenerator<Uint8Array, void, undefined>
