@@ -123,6 +123,18 @@ test('an HMAC is that of node:crypto for keys and inputs of any length', () => {
   )
 })
 
+test.each([0, 1, 447, 448, 449, 5000])(
+  'an HMAC of %i bytes is that of node:crypto, around the size of a block and of the scratch',
+  length => {
+    const input = new Uint8Array(length).fill(7)
+    for (const keyLength of [1, 63, 64, 65, 66, 200]) {
+      const key = new Uint8Array(keyLength).fill(9)
+      expect(hex(hmacSha256(key, input))).toBe(createHmac('sha256', key).update(input).digest('hex'))
+      expect(key).toEqual(new Uint8Array(keyLength).fill(9))
+    }
+  }
+)
+
 test('bytes are equal only when length and content are', () => {
   expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2))).toBe(true)
   expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3))).toBe(false)
