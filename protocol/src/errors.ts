@@ -38,6 +38,11 @@ export class ProtocolError extends Error {
   }
 }
 
+/** The one error for whatever does not authenticate, of which no more is said. */
+export function unauthentic(): ProtocolError {
+  return new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
+}
+
 /** What was being done when an error arose: Themis numbers some failures of a handshake differently. */
 export type ThemisOperation = 'handshake' | 'other'
 

@@ -1,5 +1,5 @@
 import { concatBytes, readU32le, writeU32le } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { unauthentic } from '../errors.ts'
 import { type AesKeyBytes, GCM_NONCE_BYTES, GCM_TAG_BYTES } from '../soter/aead.ts'
 
 /** Bytes that a cell sealed with a key has before the ciphertext; the length of a token. */
@@ -89,11 +89,6 @@ export function decodePassphraseHeader(token: Uint8Array): PassphraseHeader {
 /** The length that the header at the start of a cell gives for its message. The caller has checked that 16 bytes are there. */
 export function declaredMessageBytes(cell: Uint8Array): number {
   return readU32le(cell, 12)
-}
-
-/** The same error for every cell that does not open, of which no more is said. */
-export function unauthentic(): ProtocolError {
-  return new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
 }
 
 function writeFixedFields(target: Uint8Array, algorithm: number, messageBytes: number): void {

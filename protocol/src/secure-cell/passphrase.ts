@@ -1,5 +1,5 @@
 import { assertBytes, concatBytes, copyBytes, drawBytes, plainBytes, type RandomBytes, wipeBytes } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import { stretchPassphrase, stretchPassphraseAsync } from '../soter/pbkdf2.ts'
 import { assertMessage, assertSecret, decryptWithMasterKey, encryptWithMasterKey } from './cipher.ts'
 import {
@@ -8,8 +8,7 @@ import {
   decodePassphraseHeader,
   encodePassphraseHeader,
   type PassphraseHeader,
-  SALT_BYTES,
-  unauthentic
+  SALT_BYTES
 } from './header.ts'
 
 /** PBKDF2 iterations of the cells that are made, as in Themis since 0.15: 30 to 60 ms of one core. */

@@ -1,13 +1,7 @@
 import { assertBytes, concatBytes, plainBytes, type RandomBytes } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import { assertMessage, assertSecret, decryptWithMasterKey, encryptWithMasterKey } from './cipher.ts'
-import {
-  CELL_MESSAGE_BYTES_MAX,
-  declaredMessageBytes,
-  decodeKeyHeader,
-  encodeKeyHeader,
-  unauthentic
-} from './header.ts'
+import { CELL_MESSAGE_BYTES_MAX, declaredMessageBytes, decodeKeyHeader, encodeKeyHeader } from './header.ts'
 
 const LENGTH_FIELDS_BYTES = 16
 

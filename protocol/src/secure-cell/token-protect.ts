@@ -1,7 +1,7 @@
 import { assertBytes, plainBytes, type RandomBytes } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import { assertMessage, assertSecret, decryptWithMasterKey, encryptWithMasterKey } from './cipher.ts'
-import { CELL_MESSAGE_BYTES_MAX, decodeKeyHeader, encodeKeyHeader, unauthentic } from './header.ts'
+import { CELL_MESSAGE_BYTES_MAX, decodeKeyHeader, encodeKeyHeader } from './header.ts'
 
 /** A message encrypted in Token Protect mode. The caller owns both buffers; both are needed to decrypt. */
 export interface TokenProtected {

@@ -8,7 +8,7 @@ import {
   wipeBytes,
   writeU32le
 } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import type { AnyPrivateKey, AnyPublicKey } from '../keys.ts'
 import { decryptSeal } from '../secure-cell/seal.ts'
 import { encryptTokenProtect } from '../secure-cell/token-protect.ts'
@@ -125,8 +125,4 @@ function u32le(value: number): Uint8Array {
 
 function differentKinds(): ProtocolError {
   return new ProtocolError('INVALID_KEY', 'keys of different kinds')
-}
-
-function unauthentic(): ProtocolError {
-  return new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
 }

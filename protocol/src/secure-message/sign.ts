@@ -1,5 +1,5 @@
 import { assertBytes, copyBytes, plainBytes, readU32le, writeU32le } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import type { AnyPrivateKey, AnyPublicKey } from '../keys.ts'
 
 const HEADER_BYTES = 12
@@ -53,8 +53,4 @@ export function verifyMessage(publicKey: AnyPublicKey, signedMessage: Uint8Array
   const message = copyBytes(signed.subarray(HEADER_BYTES, messageEnd))
   if (!publicKey.verify(message, signed.subarray(messageEnd, signatureEnd))) throw unauthentic()
   return message
-}
-
-function unauthentic(): ProtocolError {
-  return new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
 }

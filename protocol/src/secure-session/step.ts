@@ -1,5 +1,5 @@
 import { copyBytes, wipeBytes } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import { decodePublicKey, type KeyPair, type PrivateKey, type PublicKey } from '../keys.ts'
 import { equalBytes } from '../soter/hash.ts'
 import { deriveSecrets, handshakeMacs } from './key-schedule.ts'
@@ -205,10 +205,6 @@ function orRefuse(before: SessionState, check: () => SessionStep): SessionStep {
     if (!(error instanceof ProtocolError)) throw error
     return { state: before, effects: [{ type: 'refuse', error }] }
   }
-}
-
-function unauthentic(): ProtocolError {
-  return new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
 }
 
 /** From JavaScript anything may come: an RSA key would verify too, and Themis has none in a session. */

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { plainBytes } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { unauthentic } from '../errors.ts'
 
 /** Bytes of an AES-GCM nonce. A longer one is not cut by the library but hashed: pass exactly these. */
 export const GCM_NONCE_BYTES = 12
@@ -86,7 +86,7 @@ export function openGcm(
   } catch {
     // The library's error says no more than ours, and every failed authentication looks the same.
     plaintext.fill(0)
-    throw new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
+    throw unauthentic()
   }
   return plainBytes(plaintext)
 }

@@ -9,7 +9,7 @@ import {
   verify
 } from 'node:crypto'
 import { plainBytes, readU32be, wipeBytes } from '../bytes.ts'
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError, unauthentic } from '../errors.ts'
 import { encodeIntegers } from './pkcs1.ts'
 
 /** A size of RSA key that Themis knows. */
@@ -132,7 +132,7 @@ export function decryptOaep(key: KeyObject, encrypted: Uint8Array): Uint8Array {
     return plainBytes(privateDecrypt({ key, ...OAEP }, encrypted))
   } catch {
     // Why it failed is said to nobody: it would decrypt for an attacker (Manger, 2001).
-    throw new ProtocolError('AUTHENTICATION_FAILED', 'authentication failed')
+    throw unauthentic()
   }
 }
 
