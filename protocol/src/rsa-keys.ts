@@ -1,6 +1,6 @@
 import { generateKeyPair, generateKeyPairSync, type KeyObject, type RSAKeyPairOptions } from 'node:crypto'
 import { copyBytes, plainBytes, wipeBytes } from './bytes.ts'
-import { ProtocolError } from './errors.ts'
+import { ProtocolError, unauthentic } from './errors.ts'
 import { encodeContainer } from './soter/container.ts'
 import { decodeIntegers } from './soter/pkcs1.ts'
 import {
@@ -116,10 +116,13 @@ export class RsaPrivateKey {
   /**
    * Undoes {@link RsaPublicKey.encryptSecret}. The caller owns the result and should wipe it.
    *
+   * @param encrypted - exactly as many bytes as the modulus has: OpenSSL would also take the same number in fewer
    * @throws {ProtocolError} `AUTHENTICATION_FAILED`
    */
   decryptSecret(encrypted: Uint8Array): Uint8Array {
-    return decryptOaep(this.#usable(), encrypted)
+    const key = this.#usable()
+    if (encrypted.length !== this.#size.modulusBytes) throw unauthentic()
+    return decryptOaep(key, encrypted)
   }
 
   /** Overwrites the key and makes it unusable. Best effort: OpenSSL's own copy is freed by the collector. */

@@ -165,6 +165,15 @@ describe('an RSA secret', () => {
     }
     expect(() => publicKey.encryptSecret(new Uint8Array(215))).toThrow(RangeError)
   })
+
+  test('is refused without its leading zero byte, which is the same number', () => {
+    const secret = seededBytes('secret')(70)
+    let encrypted = publicKey.encryptSecret(secret)
+    for (let tries = 0; encrypted[0] !== 0 && tries < 20_000; tries++) encrypted = publicKey.encryptSecret(secret)
+    expect(encrypted[0]).toBe(0)
+    expect(codeOf(() => privateKey.decryptSecret(encrypted.subarray(1)))).toBe('AUTHENTICATION_FAILED')
+    expect(privateKey.decryptSecret(encrypted)).toEqual(secret)
+  })
 })
 
 describe('RSA key material', () => {
