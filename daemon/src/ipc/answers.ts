@@ -32,8 +32,16 @@ export function encodeResult(encoding: Encoding, id: CallId, result: object): Ui
   return encodeMessage(encoding, { jsonrpc: '2.0', id, result })
 }
 
+const CONTENT_TYPE = { cbor: 'application/cbor', json: 'application/json' } as const
+const NEWLINE = Uint8Array.of(0x0a)
+
+/** A message as the answer to a request. JSON is a whole line, for terminals and for programs that read lines. */
+export function httpAnswer(status: number, encoding: Encoding, message: Uint8Array): HttpAnswer {
+  const body = encoding === 'json' ? Buffer.concat([message, NEWLINE]) : message
+  return { status, contentType: CONTENT_TYPE[encoding], body }
+}
+
 /** The answer to a request that the header rules, or a limit, refused. */
 export function refusal(status: number, code: ErrorCode, detail: string): HttpAnswer {
-  const body = encodeFailure('json', null, new DaemonError(code, detail))
-  return { status, contentType: 'application/json', body }
+  return httpAnswer(status, 'json', encodeFailure('json', null, new DaemonError(code, detail)))
 }

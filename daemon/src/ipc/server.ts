@@ -3,7 +3,7 @@ import { supervise } from '../actor/supervisor.ts'
 import { DaemonError } from '../errors.ts'
 import type { Log } from '../observe/log-port.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { type CallId, encodeFailure, encodeResult, refusal } from './answers.ts'
+import { type CallId, encodeFailure, encodeResult, httpAnswer, refusal } from './answers.ts'
 import type { Caller, MethodDeps } from './call.ts'
 import { type ClientMessage, IpcClient } from './client.ts'
 import { decodeMessage, type Encoding } from './codec.ts'
@@ -31,7 +31,6 @@ export interface IpcServer {
 }
 
 const CLOSE_GOING_AWAY = 1001
-const CONTENT_TYPE = { cbor: 'application/cbor', json: 'application/json' } as const
 
 /** Makes the server of the local socket. Nothing happens before `start`. */
 export function createIpcServer(deps: IpcServerDeps): IpcServer {
@@ -126,7 +125,7 @@ class Server implements IpcServer {
     const answer = this.#callOnce(encoding, body, signal)
     this.#posts.add(answer)
     try {
-      return { status: 200, contentType: CONTENT_TYPE[encoding], body: await answer }
+      return httpAnswer(200, encoding, await answer)
     } finally {
       this.#posts.delete(answer)
     }
