@@ -4,6 +4,7 @@ import type { MethodName, Params, Result } from './contract/methods.ts'
 import type { From, Health, IdentityInfo, MessageFilter, NodeStatus } from './contract/types.ts'
 import { ParleyError } from './errors.ts'
 import { EventStream, type EventsOptions } from './event-stream.ts'
+import { Fetcher } from './fetcher.ts'
 import type { Link } from './link.ts'
 import { type Ack, Message } from './message.ts'
 import { MessageStream } from './message-stream.ts'
@@ -59,6 +60,7 @@ export class Client implements AsyncDisposable {
   readonly #link: Link
   readonly #clock: Clock
   readonly #sender: Sender
+  readonly #fetcher: Fetcher
   readonly #ackers = new Map<string, Acker>()
   readonly #streams = new Set<MessageStream | EventStream>()
   #closing: Promise<void> | undefined
@@ -68,6 +70,7 @@ export class Client implements AsyncDisposable {
     this.#link = link
     this.#clock = clock
     this.#sender = new Sender({ link, clock })
+    this.#fetcher = new Fetcher(link)
     this.peers = new Peers(link)
   }
 
@@ -93,7 +96,7 @@ export class Client implements AsyncDisposable {
    * `body` must not change until then; text is sent as UTF-8. While the daemon is away the send waits, until its signal or `timeoutMs`
    * ends it with `DAEMON_UNREACHABLE`; `data.accepted` tells `'no'` from `'unknown'`, and what is unknown is never sent again by itself.
    *
-   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `TOO_LARGE` `BLOCKED` `UNTRUSTED` `PEER_OFFLINE` `NOT_ACCEPTED` `TIMED_OUT`
+   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `INVALID_PARAMS` `TOO_LARGE` `BLOCKED` `UNTRUSTED` `PEER_OFFLINE` `NOT_ACCEPTED` `TIMED_OUT`
    * `CHANNEL_LIMIT` `NOT_SUPPORTED`; the signal's reason
    */
   send(peer: string, body: Uint8Array | string, options: SendOptions = {}): Promise<Receipt> {
@@ -125,7 +128,12 @@ export class Client implements AsyncDisposable {
     return stream
   }
 
-  /** Pulls what is there, without a subscription. */
+  /**
+   * Pulls what is there, without a subscription.
+   *
+   * One that was given up by its signal goes on in the daemon until its answer, after `waitMs` at the latest. The next one of that consumer
+   * waits for it and begins again at the cursor, so that nothing is missed; a subscription finds the consumer busy until then.
+   */
   async fetch(options: FetchOptions): Promise<Fetched> {
     const { consumer, from, max, waitMs, signal } = options
     const ack = ackBy(consumer === null ? undefined : this.#ackerOf(consumer))
@@ -136,7 +144,7 @@ export class Client implements AsyncDisposable {
       ...(max !== undefined && { max }),
       ...(waitMs !== undefined && { waitMs })
     }
-    const { runs, next } = await this.#link.call('messages.fetch', params, signal)
+    const { runs, next } = await this.#fetcher.fetch(params, signal)
     const { inbox } = this.#link.hello
     const messages = runs.flatMap(run => run.bodies.map((_, offset) => new Message({ run, inbox, ack }, offset)))
     return { messages, next }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { Clock, Timer } from './clock.ts'
 import type { Connection } from './connection.ts'
 import type { IdRange } from './contract/types.ts'
@@ -70,7 +71,7 @@ export class Sender {
 
   send(peer: string, body: Uint8Array, options: SendOptions): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      this.#assertSendable([body], options)
+      this.#assertSendable(peer, [body], options)
       const sink = new Sink([body], {
         ok: (ids, offset) => resolve(new Receipt(ids, offset)),
         failed: reject
@@ -81,7 +82,7 @@ export class Sender {
 
   sendRun(peer: string, bodies: readonly Uint8Array[], options: SendOptions): Promise<RunReceipt> {
     return new Promise((resolve, reject) => {
-      this.#assertSendable(bodies, options)
+      this.#assertSendable(peer, bodies, options)
       const ids: IdRange[] = []
       let sent = 0
       const sinks = splitRun(bodies).map(
@@ -114,11 +115,14 @@ export class Sender {
     return new Promise(resolve => this.#idle.push(resolve))
   }
 
-  #assertSendable(bodies: readonly Uint8Array[], options: SendOptions): void {
+  #assertSendable(peer: unknown, bodies: readonly Uint8Array[], options: SendOptions): void {
     if (this.#closed !== undefined) throw this.#closed
     options.signal?.throwIfAborted()
     const bytesMax = this.#link.hello.limits.messageBytesMax
+    if (typeof peer !== 'string') throw new ParleyError('INVALID_PARAMS', 'The peer is text.')
     for (const body of bodies) {
+      // Programs without types pass anything, and one length that is no number would upset every count here.
+      if (!types.isUint8Array(body)) throw new ParleyError('INVALID_PARAMS', 'A body is text or a Uint8Array.')
       if (body.length > bytesMax) {
         throw new ParleyError('TOO_LARGE', `A body has ${body.length} bytes; at most ${bytesMax} are allowed.`)
       }

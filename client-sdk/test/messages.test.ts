@@ -311,4 +311,32 @@ describe('fetch', () => {
     await messages.at(-1)?.ack()
     expect(daemon.callsOf('messages.ack')).toEqual([{ consumer: 'app', index: 6 }])
   })
+
+  it('that the app gave up is waited for by the next one, which begins again at the cursor', async () => {
+    const { daemon, parley } = await connected()
+    const none = { runs: [], next: 1 }
+    const answer = Promise.withResolvers<typeof none>()
+    daemon.answers['messages.fetch'] = async ({ consumer }) => (consumer === 'app' ? answer.promise : none)
+    const giveUp = new AbortController()
+    const given = parley.fetch({ consumer: 'app', waitMs: 1_000, signal: giveUp.signal })
+    giveUp.abort(new Error('enough'))
+    await expect(given).rejects.toThrow('enough')
+
+    const impatient = new AbortController()
+    const second = parley.fetch({ consumer: 'app', signal: impatient.signal })
+    impatient.abort(new Error('at once'))
+    await expect(second).rejects.toThrow('at once')
+    const third = parley.fetch({ consumer: 'app' })
+    await parley.fetch({ consumer: 'other' })
+
+    answer.resolve(none)
+    await third
+    await parley.fetch({ consumer: 'app' })
+    expect(daemon.callsOf('messages.fetch').map(({ consumer, from }) => [consumer, from])).toEqual([
+      ['app', undefined],
+      ['other', undefined],
+      ['app', 'start'],
+      ['app', undefined]
+    ])
+  })
 })

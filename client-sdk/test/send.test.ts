@@ -56,6 +56,17 @@ describe('send', () => {
     expect(daemon.callsOf('messages.send').map(call => call.bodies[0]?.length)).toEqual([LIMITS.messageBytesMax, 0])
   })
 
+  it('refuses what is neither bytes nor text, and what names no peer, and goes on sending', async () => {
+    const { daemon, parley } = await connected()
+    for (const body of [5, undefined, null, new ArrayBuffer(3), new Uint16Array(3)] as unknown as string[]) {
+      expect(await codeOf(parley.send('bob', body))).toBe('INVALID_PARAMS')
+      expect(await codeOf(parley.sendRun('bob', ['a', body]))).toBe('INVALID_PARAMS')
+    }
+    expect(await codeOf(parley.send(undefined as unknown as string, 'a'))).toBe('INVALID_PARAMS')
+    await parley.send('bob', 'b')
+    expect(daemon.callsOf('messages.send').map(call => texts(call.bodies))).toEqual([['b']])
+  })
+
   it('has at most four calls of a lane in flight, and does not let one lane stop another', async () => {
     const { daemon, parley, clock } = await connected()
     const gate = Promise.withResolvers<void>()
