@@ -55,10 +55,14 @@ async function listen(cli: CommandContext, options: ListenOptions): Promise<void
   cli.host.on('SIGINT', stop)
   cli.host.on('SIGTERM', stop)
   try {
-    await using parley = await cli.connect(options)
-    await printMessages(cli, parley, options, AbortSignal.any(signals))
+    const signal = AbortSignal.any(signals)
+    await using parley = await cli.connect(options, { signal })
+    await printMessages(cli, parley, options, signal)
     late?.signal.throwIfAborted()
     cli.out.gone.throwIfAborted()
+  } catch (error) {
+    // Told to end before it listened, it ends as it does later.
+    if (!ending.signal.aborted || error !== ending.signal.reason) throw error
   } finally {
     late?.cancel()
     cli.host.off('SIGINT', stop)
@@ -77,7 +81,10 @@ async function printMessages(
     ? null
     : (options.consumer ?? (channel === undefined ? DEFAULT_CONSUMER : `${DEFAULT_CONSUMER}:${channel}`))
   await using messages = parley.messages({ consumer, from, takeover, signal, channel })
-  await messages.ready()
+  await messages.ready().catch((error: unknown) => {
+    signal.throwIfAborted()
+    throw error
+  })
   await cli.say('listening')
   const acks = new Acks()
   let writtenCount = 0

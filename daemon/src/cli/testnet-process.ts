@@ -52,11 +52,18 @@ export async function startTestnetProcess<T>(cli: CommandContext, order: object)
     env: { ...cli.host.env },
     stdio: ['ignore', 'pipe', 'ignore']
   })
-  const stop = (): void => void child.kill('SIGTERM')
+  let isStopped = false
+  const stop = (): void => {
+    isStopped = true
+    child.kill('SIGTERM')
+  }
   cli.host.on('SIGINT', stop)
   cli.host.on('SIGTERM', stop)
   try {
     return await replyFrom<T>(child.stdout)
+  } catch (error) {
+    if (!isStopped || error instanceof ParleyError) throw error
+    throw new ParleyError('STOPPED', 'The test network was stopped while it started.', { cause: error })
   } finally {
     cli.host.off('SIGINT', stop)
     cli.host.off('SIGTERM', stop)

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Client } from '@parley/client-sdk'
+import { join, resolve } from 'node:path'
+import { type Client, ParleyError } from '@parley/client-sdk'
 import type { Command } from 'commander'
 import { TimedOutError } from './command-errors.ts'
 import { addExamples, type CommandContext, type GlobalOptions, type Offline, optionsOf } from './context.ts'
@@ -144,7 +144,12 @@ async function runDetached(cli: CommandContext, options: UpOptions): Promise<num
   const loaded = await load(cli, options)
   const { stateDir } = loaded.paths
   mkdirSync(stateDir, { recursive: true, mode: 0o700 })
-  const logFile = options.logFile ?? join(stateDir, 'parleyd.log')
+  // The child has another working directory, and may not have heard of an interrupt: it is in a session of its own.
+  const logFile = resolve(options.logFile ?? join(stateDir, 'parleyd.log'))
+  const over = new AbortController()
+  const interrupt = (): void => over.abort(new ParleyError('STOPPED', 'The daemon was stopped while it started.'))
+  cli.host.on('SIGINT', interrupt)
+  cli.host.on('SIGTERM', interrupt)
   const output = openSync(logFile, 'a', 0o600)
   const outputFrom = statSync(logFile).size
   const child = spawn(cli.host.execPath, [parleydFile, ...childFlags(options, loaded), '--log-file', logFile], {
@@ -153,7 +158,6 @@ async function runDetached(cli: CommandContext, options: UpOptions): Promise<num
     env: { ...cli.host.env },
     stdio: ['ignore', 'ignore', output]
   })
-  const over = new AbortController()
   const exited = Promise.withResolvers<number>()
   child.on('error', exited.reject)
   child.on('exit', (code, signal) => {
@@ -182,6 +186,8 @@ async function runDetached(cli: CommandContext, options: UpOptions): Promise<num
     return await exited.promise
   } finally {
     timer.cancel()
+    cli.host.off('SIGINT', interrupt)
+    cli.host.off('SIGTERM', interrupt)
   }
 }
 

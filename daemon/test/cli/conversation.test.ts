@@ -114,6 +114,16 @@ describe('send and listen', () => {
     expect(all).toEqual(['one', 'two'])
   })
 
+  it('ends quietly at Ctrl-C also before it listens', async () => {
+    const { host, err } = fakeHost({ args: ['--home', bob.home, 'listen', '--consumer', 'early'] })
+    const events = host as unknown as NodeJS.EventEmitter
+    const result = runCli(host)
+    await until('it to hear signals', () => events.listenerCount('SIGINT') > 0)
+    events.emit('SIGINT')
+    expect(await result).toBe(0)
+    expect(err.text).not.toContain('parley:')
+  })
+
   it('looks without taking: what was seen is there for a reader', async () => {
     const look = await listening(['--look', '--channel', 'look', '--count', '1', '--json'])
     await alice.parley(['send', 'bob', 'seen', '--channel', 'look'])

@@ -4,7 +4,7 @@ import { cpSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { parleyBin, parleydBin, runParley, startDaemon } from '../../../test/support/daemon-process.ts'
+import { parleyBin, parleydBin, runParley, StartedProcess, startDaemon } from '../../../test/support/daemon-process.ts'
 import { makeTempHome, type TempHome } from '../../../test/support/temp-home.ts'
 import { until } from '../../../test/support/until.ts'
 
@@ -74,6 +74,26 @@ describe('a detached daemon', () => {
     expect(isGone(pid)).toBe(true)
     expect(existsSync(socket)).toBe(false)
     expect((await runParley(['status'], { home: home.path })).code).toBe(3)
+  })
+
+  it('logs to the file that was named, as seen from where the command was given', async () => {
+    const up = await runParley(['up', '--detach', '--log-file', 'here.log', ...listen], { home: home.path })
+    expect(up.code).toBe(0)
+    expect(up.stdout).toContain(home.file('here.log'))
+    expect(readFileSync(home.file('here.log'), 'utf8')).toContain('ready')
+    expect((await runParley(['down'], { home: home.path })).code).toBe(0)
+  })
+
+  it('is stopped when its command is interrupted before it is ready', async () => {
+    const command = new StartedProcess(parleyBin, ['up', '--detach', '--home', home.path, ...listen], {
+      home: home.path
+    })
+    await until('the daemon to be started', () => existsSync(home.file('state/parleyd.log')))
+    command.signal('SIGINT')
+    expect(await command.exited).toEqual({ code: 8, signal: null })
+    const { code } = await runParley(['up', '--detach', ...listen], { home: home.path })
+    expect(code).toBe(0)
+    expect((await runParley(['down'], { home: home.path })).code).toBe(0)
   })
 
   it('that cannot start is no success', async () => {

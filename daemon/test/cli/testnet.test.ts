@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { runParley } from '../../../test/support/daemon-process.ts'
 import { makeTempHome, type TempHome } from '../../../test/support/temp-home.ts'
 import { until } from '../../../test/support/until.ts'
+import { runCli } from '../../src/cli/main.ts'
+import { fakeHost } from './fake-host.ts'
 
 // Real processes on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -72,6 +74,18 @@ describe('parley testnet', () => {
     expect([up.pid, ...up.nodes.map(({ pid }) => pid)].filter(isAlive)).toEqual([])
     expect(existsSync(dir)).toBe(false)
     expect((await testnet('ls')).errorCode).toBe('NO_SUCH_TESTNET')
+  })
+
+  it('that is interrupted before its process can answer says that it was stopped', async () => {
+    const sleeper = home.file('sleeper')
+    writeFileSync(sleeper, '#!/bin/sh\nexec sleep 60\n', { mode: 0o700 })
+    const { host, err } = fakeHost({ args: ['testnet', 'up', '--dir', dir, '--json'] })
+    const events = host as unknown as NodeJS.EventEmitter
+    const result = runCli(Object.assign(host, { execPath: sleeper }))
+    await until('it to hear signals', () => events.listenerCount('SIGINT') > 0)
+    events.emit('SIGINT')
+    expect(await result).toBe(8)
+    expect(JSON.parse(err.text).error.code).toBe('STOPPED')
   })
 
   it('is cleared away by down when its process was killed', async () => {
