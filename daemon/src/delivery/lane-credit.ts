@@ -15,6 +15,8 @@ export interface LaneCreditOptions {
 const NARROW_MESSAGES = 256
 /** Promises in all, as a multiple of the inbox's room: few are ever used at the same time, and one that is given cannot be taken back. */
 const PROMISE_FACTOR = 16
+/** The same for one contact, where a lane is to have no more than one message of the largest size: some 400 channels at the shipped limits. */
+const CONTACT_PROMISE_FACTOR = 8
 
 /** What one incoming lane was promised, has sent, and what of that the apps have taken. Totals since it was opened. */
 export class Lane {
@@ -63,9 +65,9 @@ export class Lane {
  * Decides what senders are promised. Nothing where nobody reads the lane; else up to a window beyond what the slowest live reader
  * has taken.
  *
- * Nothing is promised while `inboxBytesMax` or more is kept. One contact is promised at most `inboxBytesMax` over all its lanes, and all
- * together 16 times that: a promise cannot be taken back, every lane in use needs one as large as the largest message, and most lanes are
- * idle. A lane for which there is no room waits its turn, first come first served.
+ * Nothing is promised while `inboxBytesMax` or more is kept. One contact is promised at most `inboxBytesMax` over all its lanes, or 8 times
+ * that where no lane has more than one message of the largest size; all together 16 times: a promise cannot be taken back, every lane in use
+ * needs one as large as the largest message, and most lanes are idle. A lane for which there is no room waits its turn, first come first served.
  */
 export class LaneCredit {
   readonly #options: LaneCreditOptions
@@ -122,7 +124,7 @@ export class LaneCredit {
     const isLow = lane.grantedBytes - lane.receivedBytes < messageBytesMax && moreBytes > 0
     if (!isLow && moreMessages * 4 < windowMessages && moreBytes * 4 < windowBytes) return
     if (moreMessages === 0 && moreBytes === 0) return
-    if (!this.#hasRoom(lane, costBytes(moreMessages, moreBytes))) {
+    if (!this.#hasRoom(lane, costBytes(moreMessages, moreBytes), isTight)) {
       this.#waiting.add(lane)
       return
     }
@@ -144,13 +146,13 @@ export class LaneCredit {
     return used > inboxBytesMax / 2 || this.#promisedTo(lane.origin.contact) > inboxBytesMax / 4
   }
 
-  #hasRoom(lane: Lane, cost: number): boolean {
+  #hasRoom(lane: Lane, cost: number, isTight: boolean): boolean {
     const { inboxBytesMax } = this.#options
     if (this.#keptCostBytes() >= inboxBytesMax) return false
     if (this.#promisedCostBytes + cost > inboxBytesMax * PROMISE_FACTOR) return false
     const promised = this.#promisedTo(lane.origin.contact)
     // However small the inbox is, there is room for one message of a contact.
-    return promised === 0 || promised + cost <= inboxBytesMax
+    return promised === 0 || promised + cost <= inboxBytesMax * (isTight ? CONTACT_PROMISE_FACTOR : 1)
   }
 
   #promisedTo(contact: string): number {
