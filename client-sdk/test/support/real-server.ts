@@ -1,7 +1,7 @@
 import { makeConfig } from '../../../config/src/index.ts'
 import { SystemClock } from '../../../daemon/src/actor/system-clock.ts'
 import { VirtualClock } from '../../../daemon/src/actor/virtual-clock.ts'
-import { Inbox } from '../../../daemon/src/delivery/inbox.ts'
+import { Inbox } from '../../../daemon/src/delivery/inbox/inbox.ts'
 import type { LaneSink } from '../../../daemon/src/delivery/port.ts'
 import { DaemonError } from '../../../daemon/src/errors.ts'
 import { UnixAppServer } from '../../../daemon/src/ipc/http-server.ts'

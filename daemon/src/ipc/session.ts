@@ -1,7 +1,7 @@
 import type { ErrorCode, NodeEvent, NotificationName, Notifications } from '@parley/client-sdk/contract'
 import type { Clock } from '../actor/clock.ts'
-import type { Subscription } from '../delivery/inbox.ts'
-import type { TakeRun } from '../delivery/reader.ts'
+import type { Subscription } from '../delivery/inbox/inbox.ts'
+import type { TakeRun } from '../delivery/inbox/reader.ts'
 import { DaemonError } from '../errors.ts'
 import type { Events, EventsAfter } from '../observe/events.ts'
 

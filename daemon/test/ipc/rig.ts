@@ -2,7 +2,7 @@ import type { IdentityInfo, NodeStatus, PeerInfo } from '@parley/client-sdk/cont
 import { makeConfig } from '@parley/config'
 import type { Clock } from '../../src/actor/clock.ts'
 import { SystemClock } from '../../src/actor/system-clock.ts'
-import { Inbox } from '../../src/delivery/inbox.ts'
+import { Inbox } from '../../src/delivery/inbox/inbox.ts'
 import type { LaneSink } from '../../src/delivery/port.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { decodeMessage, type Encoding, encodeMessage } from '../../src/ipc/codec.ts'
@@ -15,7 +15,7 @@ import { HealthBoard } from '../../src/observe/health.ts'
 import type { Log } from '../../src/observe/log-port.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import { seededRandomBytes } from '../../src/random.ts'
-import { OPTIONS } from '../delivery/support.ts'
+import { OPTIONS } from '../delivery/inbox/support.ts'
 import { type AppEnd, type AppSide, memorySide } from './app-ends.ts'
 
 export const MiB = 1024 * 1024

@@ -3,7 +3,7 @@ import type { EventBody, MessageRun, PeerInfo } from '@parley/client-sdk/contrac
 import { type Config, type ConfigInput, makeConfig } from '@parley/config'
 import { Actor } from '../../src/actor/actor.ts'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
-import { Inbox } from '../../src/delivery/inbox.ts'
+import { Inbox } from '../../src/delivery/inbox/inbox.ts'
 import type { LaneOrigin, LaneSink } from '../../src/delivery/port.ts'
 import { type Card, formatCard, makeCard } from '../../src/identity/card.ts'
 import type { Keyring } from '../../src/identity/keyring.ts'

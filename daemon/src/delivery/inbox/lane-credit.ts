@@ -1,4 +1,4 @@
-import type { LaneOrigin } from './port.ts'
+import type { LaneOrigin } from '../port.ts'
 import { costBytes, type Entry } from './run-log.ts'
 import type { Source } from './source.ts'
 

@@ -1,11 +1,11 @@
 import type { ErrorCode, EventBody, From, MessageRun } from '@parley/client-sdk/contract'
-import type { Clock, Timer } from '../actor/clock.ts'
-import { DaemonError } from '../errors.ts'
-import type { Metrics } from '../observe/metrics.ts'
+import type { Clock, Timer } from '../../actor/clock.ts'
+import { DaemonError } from '../../errors.ts'
+import type { Metrics } from '../../observe/metrics.ts'
+import type { LaneOrigin, LaneSink, Receiving } from '../port.ts'
 import { Consumer } from './consumer.ts'
 import { Distribution, type DistributionOptions } from './distribution.ts'
 import { type ContactFilter, filterKey } from './filter.ts'
-import type { LaneOrigin, LaneSink, Receiving } from './port.ts'
 import { Reader, type ReaderOptions } from './reader.ts'
 
 export interface InboxOptions extends DistributionOptions {

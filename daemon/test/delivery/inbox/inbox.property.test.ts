@@ -1,8 +1,8 @@
 import type { MessageRun } from '@parley/client-sdk/contract'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ContactFilter, isMatch } from '../../src/delivery/filter.ts'
-import type { Subscription } from '../../src/delivery/inbox.ts'
+import { type ContactFilter, isMatch } from '../../../src/delivery/inbox/filter.ts'
+import type { Subscription } from '../../../src/delivery/inbox/inbox.ts'
 import { EVERYTHING, KiB, makeInbox, OPTIONS, type TestLane } from './support.ts'
 
 const FILTERS: readonly ContactFilter[] = [

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Entry, RunLog } from '../../src/delivery/run-log.ts'
-import { Source } from '../../src/delivery/source.ts'
+import { type Entry, RunLog } from '../../../src/delivery/inbox/run-log.ts'
+import { Source } from '../../../src/delivery/inbox/source.ts'
 
 const source = new Source('alice', 'chat')
 

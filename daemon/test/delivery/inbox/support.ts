@@ -1,8 +1,8 @@
 import type { EventBody, MessageRun } from '@parley/client-sdk/contract'
-import { VirtualClock } from '../../src/actor/virtual-clock.ts'
-import type { ContactFilter } from '../../src/delivery/filter.ts'
-import { Inbox, type InboxOptions } from '../../src/delivery/inbox.ts'
-import type { LaneSink } from '../../src/delivery/port.ts'
+import { VirtualClock } from '../../../src/actor/virtual-clock.ts'
+import type { ContactFilter } from '../../../src/delivery/inbox/filter.ts'
+import { Inbox, type InboxOptions } from '../../../src/delivery/inbox/inbox.ts'
+import type { LaneSink } from '../../../src/delivery/port.ts'
 
 export const KiB = 1024
 export const EVERYTHING: ContactFilter = { contacts: null, channels: null }
