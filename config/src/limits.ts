@@ -5,6 +5,7 @@ const MiB = 1_024 * KiB
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
 
 /** A whole number with its default, its hard bounds (nothing can be set to "no limit"), and why it is what it is. */
 function limit(start: number, min: number, max: number, unit: string, reason: string) {
@@ -174,6 +175,64 @@ export const limitsSchema = z.strictObject({
     "Difference to a peer's clock that is reported as an event; nothing is refused for it."
   ),
 
+  // durable messages, sending
+  messageTtlMs: ms(
+    7 * DAY,
+    SECOND,
+    365 * DAY,
+    'How long a durable message waits for the peer, unless its call says otherwise.'
+  ),
+  messageTtlMsMax: ms(365 * DAY, SECOND, 3_650 * DAY, 'The longest that a call may ask for.'),
+  outboxBytesMax: bytes(
+    256 * MiB,
+    2 * MiB,
+    64 * 1_024 * MiB,
+    'Durable messages that wait on disk until peers have them, in bytes and 128 for each.'
+  ),
+  outboxContactBytesMax: bytes(128 * MiB, 2 * MiB, 64 * 1_024 * MiB, 'The same for one contact.'),
+  outboxLaneBytesMax: bytes(64 * MiB, 2 * MiB, 64 * 1_024 * MiB, 'The same for one channel of one contact.'),
+  outboxMessageCountMax: count(1_000_000, 100, 100_000_000, 'The same in messages, for all contacts.'),
+  outboxLaneMessageCountMax: count(500_000, 100, 100_000_000, 'The same in messages, for one channel of one contact.'),
+  maybeAfterMs: ms(
+    30 * DAY,
+    MINUTE,
+    365 * DAY,
+    'Silence of the peer after which a message whose time is over counts as expired though it may have arrived.'
+  ),
+  laneIdleMs: ms(7 * DAY, MINUTE, 365 * DAY, 'A durable lane that is empty for so long is closed and forgotten.'),
+  clockStepMs: ms(
+    HOUR,
+    MINUTE,
+    24 * HOUR,
+    'A step of the wall clock that is told as an event and stops expiry for a while.'
+  ),
+  clockStepHoldMs: ms(10 * MINUTE, SECOND, DAY, 'That while: time for the clock to be set right.'),
+  epochCountPerHourMax: count(
+    3,
+    1,
+    100,
+    'New epochs with one contact in an hour; more mean that an identity was copied.'
+  ),
+  clientCountMax: count(10_000, 10, 1_000_000, 'Programs whose numbered sends, and keys whose calls, are remembered.'),
+  clientKeptMs: ms(DAY, MINUTE, 30 * DAY, 'How long they are remembered after their last call.'),
+
+  // durable messages, receiving
+  inboxDiskBytesMax: bytes(
+    1_024 * MiB,
+    4 * MiB,
+    1_024 * 1_024 * MiB,
+    'Durable messages kept on disk for programs, in bytes and 128 for each.'
+  ),
+  inboxContactBytesMax: bytes(512 * MiB, 2 * MiB, 1_024 * 1_024 * MiB, 'The same from one contact.'),
+  inboxLaneBytesMax: bytes(256 * MiB, 2 * MiB, 1_024 * 1_024 * MiB, 'The same of one lane: at it the lane stops.'),
+  inboxRetentionMs: ms(
+    30 * DAY,
+    MINUTE,
+    3_650 * DAY,
+    'How long a message that no program acknowledged is kept; then its sender is told.'
+  ),
+  bodyCacheBytesMax: bytes(16 * MiB, MiB, 1_024 * MiB, 'Bodies of durable messages held in memory, each way.'),
+
   // the store
   storeReserveBytes: bytes(
     4 * MiB,
@@ -257,6 +316,12 @@ const ORDERED: readonly (readonly [keyof Limits, keyof Limits, 'below' | 'orEqua
   ['messageBytesMax', 'contactQueueBytesMax', 'orEqual'],
   ['messageBytesMax', 'laneCreditBytes', 'orEqual'],
   ['messageBytesMax', 'inboxBytesMax', 'orEqual'],
+  ['messageTtlMs', 'messageTtlMsMax', 'orEqual'],
+  ['outboxLaneBytesMax', 'outboxContactBytesMax', 'orEqual'],
+  ['outboxContactBytesMax', 'outboxBytesMax', 'orEqual'],
+  ['outboxLaneMessageCountMax', 'outboxMessageCountMax', 'orEqual'],
+  ['inboxLaneBytesMax', 'inboxContactBytesMax', 'orEqual'],
+  ['inboxContactBytesMax', 'inboxDiskBytesMax', 'orEqual'],
   ['messageBytesMax', 'consumerUnackedBytesMax', 'orEqual'],
   ['requestBytesMax', 'callBytesMax', 'orEqual'],
   ['streamUnsentBytesMax', 'unsentBytesMax', 'orEqual'],

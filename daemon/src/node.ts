@@ -232,6 +232,9 @@ class Node implements ParleyNode {
       peers: manager.list(),
       refused: this.#refused.list(),
       counters: this.#counters.all(),
+      queue: { messages: 0, bytes: 0 },
+      inbox: { messages: 0, bytes: 0, durableMessages: 0, durableBytes: 0 },
+      consumers: [],
       ready: this.#health.isReady
     }
   }
@@ -256,6 +259,7 @@ class Node implements ParleyNode {
         requiredTrust: config.trust.require,
         receiving: this.#inbox,
         health: this.#health,
+        queue: () => ({ messages: 0, bytes: 0 }),
         emit: this.#events.emit,
         count: name => this.#counters.add(name)
       })

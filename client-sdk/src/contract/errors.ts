@@ -108,6 +108,18 @@ export const ERRORS = {
     'Use fewer channel names; at most 1,024 are open at a time.'
   ),
   QUEUE_FULL: again('Too much is waiting for that contact.', 'Wait until some of it is sent.'),
+  NO_SUCH_MESSAGE: final(
+    'No message that this daemon knows of has that ID.',
+    'Check the ID; old messages are forgotten once nothing more can happen to them.'
+  ),
+  ALREADY_SENT: final(
+    'The message is on its way to the peer, or there.',
+    'Nothing: what was sent cannot be taken back.'
+  ),
+  IDEMPOTENCY_CONFLICT: final(
+    'That idempotency key was used for another call.',
+    'Use a new key for each message; the same key only to repeat a call unchanged.'
+  ),
 
   // receiving
   CONSUMER_BUSY: final(
@@ -121,6 +133,13 @@ export const ERRORS = {
     'Another subscription took this consumer over.',
     'Subscribe again with takeover: true if this one should have it.'
   ),
+  NO_RESPONDER: again('No program of the peer answers requests of that name.', 'Start the program that serves it.'),
+  RESPONDER_BUSY: final('Another program answers requests of that name.', 'End that one, or serve another name.'),
+  DEADLINE: again(
+    'The answer did not come in time.',
+    'Try again with more time, if doing it twice does no harm: data.executed tells whether it may have been done.'
+  ),
+  NO_SUCH_REQUEST: final('There is no such request, or it is over.', 'Nothing needs to be done.'),
   CURSOR_GONE: final(
     'What comes after that cursor is no longer kept.',
     'Read the state again and go on from "now" or "start".'
@@ -146,6 +165,10 @@ export const ERRORS = {
     'Look at the disk: space, mode, errors. The daemon goes on by itself.'
   ),
   STORE_NEWER: final('The store was written by a newer version.', 'Run that version or a newer one.'),
+  STORE_DAMAGED: final(
+    'The database of the store is damaged.',
+    'Restore the state directory from a backup; `parley export` reads out what is left.'
+  ),
   RECORD_DAMAGED: final('A record of the store does not decode.', 'Restore the state directory from a backup.'),
   SOCKET_PATH_TOO_LONG: final(
     'The path of the socket is too long for this system.',

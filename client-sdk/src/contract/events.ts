@@ -1,4 +1,4 @@
-import type { HealthComponent, SessionState, Trust } from './types.ts'
+import type { HealthComponent, IdRange, MessageStateRange, SessionState, Trust } from './types.ts'
 
 /** What an event says, by `kind`. More kinds and members may come; a client ignores what it does not know. */
 export type EventBody =
@@ -14,7 +14,24 @@ export type EventBody =
     }
   | { readonly kind: 'peer.skew'; readonly contact: string; readonly name: string; readonly skewMs: number }
   | { readonly kind: 'peer.quarantined'; readonly contact: string; readonly name: string }
-  | { readonly kind: 'consumer.stalled' | 'consumer.taken-over'; readonly consumer: string }
+  | { readonly kind: 'consumer.stalled' | 'consumer.taken-over' | 'consumer.removed'; readonly consumer: string }
+  /** Messages that this daemon accepted have come further. */
+  | ({ readonly kind: 'message.state'; readonly contact: string; readonly channel: string } & MessageStateRange)
+  /** This daemon had forgotten numbers that the peer knows: it was restored. What waits has new numbers, and may come twice. */
+  | { readonly kind: 'store.rolled-back'; readonly contact: string; readonly name: string }
+  /** The peer has forgotten messages that it had stored; how many, and which, of one lane. */
+  | ({ readonly kind: 'peer.lost-state'; readonly contact: string; readonly name: string } & IdRange)
+  /** One side is restored again and again: two daemons share an identity. */
+  | { readonly kind: 'identity.cloned'; readonly contact: string; readonly name: string }
+  /** A record of the store was set aside because it does not open; `ids` or `indexes` tell what is lost with it. */
+  | {
+      readonly kind: 'store.damaged'
+      readonly sublevel: string
+      readonly ids?: IdRange
+      readonly indexes?: { readonly from: number; readonly to: number }
+    }
+  /** The wall clock moved against the monotonic one. */
+  | { readonly kind: 'clock.stepped'; readonly byMs: number }
   | { readonly kind: 'health.changed'; readonly component: string; readonly health: HealthComponent }
   | { readonly kind: 'node.stopping' }
 

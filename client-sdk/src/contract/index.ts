@@ -2,19 +2,27 @@ export { ERRORS, type ErrorCode, type ErrorData, type ErrorInfo, JSON_RPC_NUMBER
 export type { EventBody, EventKind, NodeEvent } from './events.ts'
 export type { MethodName, Methods, NotificationName, Notifications, Params, Result } from './methods.ts'
 export type {
+  AcceptedSend,
+  ConsumerInfo,
   From,
   Health,
   HealthComponent,
   IdentityInfo,
   IdRange,
+  InboxInfo,
   Limits,
   MessageFilter,
   MessageRun,
+  MessageState,
+  MessageStateRange,
+  MessageStates,
   NodeStatus,
   PeerInfo,
   PeerSessionInfo,
+  QueueInfo,
   RefusedInfo,
   SessionState,
-  Trust
+  Trust,
+  Why
 } from './types.ts'
 export { API_MAJOR, API_MINOR, RPC_PATH, SOCKET_HOST, SUBPROTOCOL_CBOR, SUBPROTOCOL_JSON } from './version.ts'

@@ -1,5 +1,7 @@
 import type { NodeEvent } from './events.ts'
 import type {
+  AcceptedSend,
+  ConsumerInfo,
   From,
   Health,
   IdentityInfo,
@@ -7,8 +9,10 @@ import type {
   Limits,
   MessageFilter,
   MessageRun,
+  MessageStates,
   NodeStatus,
-  PeerInfo
+  PeerInfo,
+  Why
 } from './types.ts'
 
 type Empty = Readonly<Record<string, never>>
@@ -40,11 +44,15 @@ export interface Methods {
       readonly bootId: string
       /** Names the inbox whose indexes `from: {after}` means; a new one starts again at 1. */
       readonly inbox: string
+      /** Numbered sends of this client that were accepted and that it has not called answered: those need not be sent again. */
+      readonly accepted: readonly AcceptedSend[]
     }
   }
   'node.status': { params: Empty; result: NodeStatus }
   'node.health': { params: Empty; result: Health }
   'node.shutdown': { params: Empty; result: Empty }
+  /** Why a message (by its ID) or a peer is as it is, and what to do. */
+  'node.why': { params: { readonly subject: string }; result: Why }
 
   'identity.show': { params: Empty; result: IdentityInfo }
   'identity.card': { params: Empty; result: { readonly card: string } }
@@ -63,7 +71,12 @@ export interface Methods {
   'peers.block': { params: { readonly peer: string; readonly blocked?: boolean }; result: PeerInfo }
 
   /**
-   * Sends consecutive messages to one channel of one contact. `durable` is true unless said; until durable lanes are there that is `NOT_SUPPORTED`.
+   * Sends consecutive messages to one channel of one contact; whole or not at all where durable.
+   *
+   * Durable (unless said): resolves when the run is on this daemon's disk. `number` counts the sends of a client, on a WebSocket: the same number
+   * is accepted once, whatever connection brings it. `previous` is the number that must not have been refused before on this connection, so that order holds
+   * when a queue is full; `answeredThrough` lets the daemon forget. Over POST `idempotencyKey` does the same for a day.
+   *
    * Not durable: resolves when the whole run is on the stream. When it fails, the error's data has `sent`, how many of
    * the messages were on the stream before, and their `ids`; the others never leave.
    */
@@ -73,11 +86,24 @@ export interface Methods {
       readonly channel?: string
       readonly bodies: readonly Uint8Array[]
       readonly durable?: boolean
-      /** How long to wait for the peer's app, 10,000 unless said. */
+      /** Of a send that is not durable: how long to wait for the peer's app, 10,000 unless said. */
       readonly timeoutMs?: number
+      /** Of a durable one: how long it may wait for the peer's daemon, 7 days unless said. */
+      readonly ttlMs?: number
+      readonly number?: number
+      readonly previous?: number
+      readonly answeredThrough?: number
+      readonly idempotencyKey?: string
     }
-    result: { readonly ids: readonly IdRange[] }
+    result: {
+      readonly ids: readonly IdRange[] /** Of a durable one, Unix milliseconds. */
+      readonly expiresAt?: number
+    }
   }
+  /** How far `count` messages (1 unless said) from `id` on have come. `NO_SUCH_MESSAGE` for what is not known any more. */
+  'messages.get': { params: { readonly id: string; readonly count?: number }; result: MessageStates }
+  /** Takes messages back that no session has taken: all of them, or none with `ALREADY_SENT`. */
+  'messages.cancel': { params: { readonly id: string; readonly count?: number }; result: Empty }
   /** `consumer: null` is a look: no cursor, no ack. `credit` is what may be pushed before `messages.credit` adds more. */
   'messages.subscribe': {
     params: {
@@ -97,6 +123,11 @@ export interface Methods {
   }
   /** Acknowledges everything up to and including `index` for a consumer. */
   'messages.ack': { params: { readonly consumer: string; readonly index: number }; result: Empty }
+  /** Acknowledges everything before `index`, and refuses the message there: its sender is told `rejected` with the reason (at most 200 characters). */
+  'messages.reject': {
+    params: { readonly consumer: string; readonly index: number; readonly reason: string }
+    result: Empty
+  }
   /** Pulls runs; waits up to `waitMs` for the first. With a consumer, what was fetched is not given again unless it is fetched anew from the cursor. */
   'messages.fetch': {
     params: {
@@ -108,6 +139,13 @@ export interface Methods {
     }
     result: { readonly runs: readonly MessageRun[]; readonly next: number }
   }
+
+  'consumers.list': { params: Empty; result: { readonly consumers: readonly ConsumerInfo[] } }
+  'consumers.get': { params: { readonly consumer: string }; result: ConsumerInfo }
+  /** Moves the cursor. Its reader, if there is one, goes on from there. What is passed over forwards is not handled by it. */
+  'consumers.seek': { params: { readonly consumer: string; readonly to: From }; result: ConsumerInfo }
+  /** Forgets a consumer; `CONSUMER_BUSY` while something reads as it. */
+  'consumers.remove': { params: { readonly consumer: string }; result: Empty }
 
   'events.subscribe': {
     params: { readonly after?: string | 'now' | 'start' }

@@ -35,6 +35,8 @@ export interface PeerInfo {
   readonly lineage: string
   readonly addedAt: number
   readonly session: PeerSessionInfo
+  /** What waits until this peer's daemon has it. */
+  readonly queue: QueueInfo
 }
 
 export interface PeerSessionInfo {
@@ -80,6 +82,10 @@ export interface NodeStatus {
   readonly refused: readonly RefusedInfo[]
   /** Counts since the start, by name: glares, rekeys, sessions ended by reason, and so on. */
   readonly counters: Readonly<Record<string, number>>
+  /** What waits for all peers together. */
+  readonly queue: QueueInfo
+  readonly inbox: InboxInfo
+  readonly consumers: readonly ConsumerInfo[]
   readonly ready: boolean
 }
 
@@ -120,7 +126,10 @@ export interface MessageRun {
   readonly id: string
   /** When the sender's daemon accepted the run, Unix milliseconds by its clock. */
   readonly sentAt: number
+  /** It was, or may have been, given to this consumer before. */
   readonly redelivered: boolean
+  /** The sender's daemon was restored from a backup: these messages may have come before, under other IDs. */
+  readonly maybeDuplicate: boolean
   readonly bodies: readonly Uint8Array[]
 }
 
@@ -128,6 +137,87 @@ export interface MessageRun {
 export interface IdRange {
   readonly first: string
   readonly count: number
+}
+
+/**
+ * How far a durable message has come. `accepted`: on this disk. `sent`: on a session. `stored`: on the peer's disk. `handled`: an app there acknowledged
+ * it. `expiring`: its time is over, and whether it arrived is being found out. The others are final, and say why.
+ */
+export type MessageState =
+  | 'accepted'
+  | 'sent'
+  | 'stored'
+  | 'handled'
+  | 'expiring'
+  | 'expired'
+  | 'rejected'
+  | 'cancelled'
+
+/** Consecutive messages of one lane in one state. */
+export interface MessageStateRange extends IdRange {
+  readonly state: MessageState
+  /** Of `expired`: no app of the peer ever sees them, or nobody knows. */
+  readonly reached?: 'no' | 'maybe'
+  /** Of `rejected` and `cancelled`: a code, or what the app said. */
+  readonly reason?: string
+}
+
+/** What `messages.get` tells of messages of one lane. */
+export interface MessageStates {
+  readonly contact: string
+  readonly channel: string
+  readonly ranges: readonly MessageStateRange[]
+}
+
+/** A numbered send of a client that was accepted. */
+export interface AcceptedSend {
+  readonly number: number
+  readonly ids: readonly IdRange[]
+}
+
+/** What waits to be stored by peers. */
+export interface QueueInfo {
+  readonly messages: number
+  /** Of bodies. */
+  readonly bytes: number
+  /** When the oldest was accepted, Unix milliseconds. */
+  readonly oldestAt?: number
+}
+
+export interface ConsumerInfo {
+  readonly consumer: string
+  readonly owner: string
+  readonly filter: MessageFilter
+  /** Everything up to here is acknowledged. */
+  readonly cursor: number
+  /** Messages that wait for its ack, and the oldest of them. */
+  readonly lag: number
+  readonly oldestAt?: number
+  /** Of those, messages that were given to its reader. */
+  readonly unacknowledged: number
+  readonly stalled: boolean
+  /** Who reads as it now. */
+  readonly by?: string
+}
+
+/** What the daemon keeps for apps. */
+export interface InboxInfo {
+  readonly messages: number
+  readonly bytes: number
+  /** Kept on disk, of the same. */
+  readonly durableMessages: number
+  readonly durableBytes: number
+  readonly oldestAt?: number
+}
+
+/** Why something is as it is: one line each. */
+export interface Why {
+  readonly subject: 'message' | 'peer'
+  readonly state: string
+  readonly cause: string
+  readonly action: string
+  /** Unix milliseconds since when it is so, where that is known. */
+  readonly since?: number
 }
 
 export interface Limits {

@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs'
+import type { Credit, DurableRun, LaneMark, Receipt, Skip } from '../delivery/port.ts'
 import { PeerFault } from './fault.ts'
 
 /**
@@ -177,25 +178,39 @@ export interface Hello {
   readonly generation: number
   readonly cardSerial: number
   readonly heldCardSerial: number
+  readonly lanes: readonly LaneMark[]
 }
 
 export interface LaneOpen {
   readonly lane: number
   readonly channel: string
   readonly durable: boolean
+  /** Of a durable lane, 16 bytes; else empty. */
+  readonly epoch?: Uint8Array
 }
 
-export interface Run {
-  readonly lane: number
-  readonly first: number
-  readonly acceptedAt: number
-  readonly bodies: readonly Uint8Array[]
+/** Of a lane that is not durable the fields behind `acceptedAt` are not written. */
+export type Run = Pick<DurableRun, 'lane' | 'first' | 'acceptedAt' | 'bodies'> & Partial<DurableRun>
+
+export interface Request {
+  /** 16 bytes. */
+  readonly id: Uint8Array
+  readonly name: string
+  readonly timeLeftMs: number
+  readonly body: Uint8Array
 }
 
-export interface Credit {
-  readonly lane: number
-  readonly messages: number
-  readonly bytes: number
+export interface Response {
+  readonly id: Uint8Array
+  readonly body: Uint8Array
+}
+
+/** Refuses a request, or closes a lane; exactly one of the two is there. */
+export interface Reject {
+  readonly request?: Uint8Array
+  readonly lane?: number
+  readonly code: string
+  readonly text: string
 }
 
 export interface Ping {
@@ -214,7 +229,12 @@ export type Envelope =
   | { readonly hello: Hello }
   | { readonly laneOpen: LaneOpen }
   | { readonly run: Run }
+  | { readonly skip: Skip }
+  | { readonly receipt: Receipt }
   | { readonly credit: Credit }
+  | { readonly request: Request }
+  | { readonly response: Response }
+  | { readonly reject: Reject }
   | { readonly ping: Ping }
   | { readonly card: { readonly card: Uint8Array } }
   | { readonly end: Readonly<Record<string, never>> }

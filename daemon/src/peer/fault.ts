@@ -19,6 +19,7 @@ export type EndCode =
   | 'GLARE'
   | 'REKEYED'
   | 'REPLACED'
+  | 'STORE_REOPENED'
   | 'SESSION_EXPIRED'
   | 'BLOCKED'
   | 'REMOVED'

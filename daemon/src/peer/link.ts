@@ -1,5 +1,6 @@
 import { ProtocolError, type PublicKey, SecureSession } from '@parley/protocol'
 import type { Clock } from '../actor/clock.ts'
+import type { LaneMark } from '../delivery/port.ts'
 import { DaemonError } from '../errors.ts'
 import { nodeIdBytes } from '../identity/node-id.ts'
 import type { RandomBytes } from '../random.ts'
@@ -7,7 +8,7 @@ import { FrameReader, frameParts } from '../transport/framing.ts'
 import type { ByteStream, NodeId, StreamEnd } from '../transport/port.ts'
 import { decodeBatch, type Envelope, encodeBatch, type Hello } from './envelope.ts'
 import { type EndCode, PeerFault } from './fault.ts'
-import { assertHello, FEATURES, REQUIRED_FEATURES, SESSION_MINOR, SESSION_PROTOCOL, transcriptOf } from './hello.ts'
+import { assertHello, REQUIRED_FEATURES, SESSION_MINOR, SESSION_PROTOCOL, transcriptOf } from './hello.ts'
 import type { Self } from './self.ts'
 
 export interface LinkLimits {
@@ -37,6 +38,8 @@ export interface LinkDeps {
   readonly randomBytes: RandomBytes
   /** Set where this side dials to replace a session: the generation of the new one. */
   readonly rekeyGeneration?: number
+  /** What this side says of durable lanes, asked for when the hello is written: the features, and how far the peer's lanes are stored. */
+  greeting(): { readonly features: readonly string[]; readonly lanes: readonly LaneMark[] }
 }
 
 /** What a link tells its session, from inside `feed`, `ended` and `closed`. */
@@ -263,7 +266,7 @@ export class Link {
     const hello: Hello = {
       protocol: SESSION_PROTOCOL,
       minor: SESSION_MINOR,
-      features: FEATURES,
+      ...this.#deps.greeting(),
       requiredFeatures: REQUIRED_FEATURES,
       limits: { messageBytes: limits.messageBytesMax, frameBytes: limits.frameBytesMax, lanes: limits.laneCountMax },
       ownNodeId: nodeIdBytes(self.nodeId),

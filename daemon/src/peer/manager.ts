@@ -1,4 +1,4 @@
-import type { EventBody, IdRange, PeerInfo, PeerSessionInfo } from '@parley/client-sdk/contract'
+import type { EventBody, IdRange, PeerInfo, PeerSessionInfo, QueueInfo } from '@parley/client-sdk/contract'
 import type { Actor, ActorRef, Behaviour } from '../actor/actor.ts'
 import { supervise } from '../actor/supervisor.ts'
 import { costBytes } from '../delivery/inbox/run-log.ts'
@@ -36,6 +36,8 @@ export interface PeerManagerDeps {
   readonly requiredTrust: 'known' | 'verified'
   readonly health: HealthBoard
   readonly log: Log
+  /** What waits for a contact. */
+  queue(contact: string): QueueInfo
   emit(body: EventBody): void
   count(name: string): void
 }
@@ -409,7 +411,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
       cardSerial: card.serial,
       lineage: Buffer.from(card.lineage).toString('hex'),
       addedAt: contact.addedAt,
-      session: this.#peers.get(contact.contact)?.info ?? { ...OFFLINE, since: contact.addedAt }
+      session: this.#peers.get(contact.contact)?.info ?? { ...OFFLINE, since: contact.addedAt },
+      queue: this.#deps.queue(contact.contact)
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { Timer } from '../actor/clock.ts'
+import type { Credit } from '../delivery/port.ts'
 import type { Contender } from './arbitration.ts'
-import type { Credit, Envelope, Ping } from './envelope.ts'
+import type { Envelope, Ping } from './envelope.ts'
 import { PeerFault } from './fault.ts'
 import type { IncomingLanes } from './incoming.ts'
 import type { Link } from './link.ts'

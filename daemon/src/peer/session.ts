@@ -7,6 +7,7 @@ import type { Contact } from './contact.ts'
 import { Dialler } from './dialler.ts'
 import type { Envelope } from './envelope.ts'
 import { type EndCode, PeerFault } from './fault.ts'
+import { FEATURES } from './hello.ts'
 import { IncomingLanes } from './incoming.ts'
 import { Link, type LinkListener } from './link.ts'
 import { OpenLink } from './open-link.ts'
@@ -179,6 +180,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
           nodeId: card.nodeId,
           cardSerial: card.serial
         },
+        greeting: () => ({ features: FEATURES, lanes: [] }),
         ...(rekeyGeneration === undefined ? {} : { rekeyGeneration })
       },
       this

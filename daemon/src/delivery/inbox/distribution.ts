@@ -295,5 +295,5 @@ function runOf(entry: Entry, portion: Portion, redelivered: boolean): MessageRun
   const { from, fromName, sentAt } = entry
   const { contact, channel } = entry.source
   const id = `${entry.idPrefix}${entry.firstSeq + first - entry.first}`
-  return { first, contact, from, fromName, channel, id, sentAt, redelivered, bodies }
+  return { first, contact, from, fromName, channel, id, sentAt, redelivered, maybeDuplicate: false, bodies }
 }

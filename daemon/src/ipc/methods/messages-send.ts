@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { DaemonError } from '../../errors.ts'
 import { defineMethod, type Method } from '../call.ts'
 import type { IpcLimits } from '../limits.ts'
-import { bodies, channel, integer, peer } from '../params.ts'
+import { bodies, channel, integer, peer, shortText } from '../params.ts'
 
 /** The channel of messages that name none. */
 const CHANNEL = 'default'
@@ -15,7 +15,12 @@ export const messagesSend: Method = defineMethod('messages.send', {
     channel: channel.exactOptional(),
     bodies,
     durable: z.boolean().exactOptional(),
-    timeoutMs: integer(0, TIMEOUT_MS_MAX).exactOptional()
+    timeoutMs: integer(0, TIMEOUT_MS_MAX).exactOptional(),
+    ttlMs: integer(1).exactOptional(),
+    number: integer(1).exactOptional(),
+    previous: integer(1).exactOptional(),
+    answeredThrough: integer(0).exactOptional(),
+    idempotencyKey: shortText.exactOptional()
   },
   byteLists: ['bodies'],
   run(params, { deps }) {

@@ -37,7 +37,8 @@ export const nodeHello: Method = defineMethod('node.hello', {
       features: FEATURES,
       limits: limitsOf(call),
       bootId: deps.bootId,
-      inbox: deps.inbox.id
+      inbox: deps.inbox.id,
+      accepted: []
     }
   }
 })
