@@ -3,6 +3,8 @@ import { z } from 'zod'
 import type { Clock } from '../actor/clock.ts'
 import type { ContactFilter } from '../delivery/inbox/filter.ts'
 import type { Inbox } from '../delivery/inbox/inbox.ts'
+import type { OutboxApi } from '../delivery/outbox-api.ts'
+import type { Requests } from '../delivery/requests/requests.ts'
 import { DaemonError } from '../errors.ts'
 import type { Events } from '../observe/events.ts'
 import type { RandomBytes } from '../random.ts'
@@ -29,6 +31,8 @@ export interface MethodDeps {
   readonly identity: IdentityApi
   readonly node: NodeApi
   readonly inbox: Inbox
+  readonly outbox: OutboxApi
+  readonly requests: Requests
   readonly events: Events
   readonly limits: IpcLimits
   readonly version: string

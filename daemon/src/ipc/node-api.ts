@@ -8,6 +8,15 @@ export interface SendRequest {
   readonly timeoutMs: number
 }
 
+/** To whom durable messages and requests go. */
+export interface Recipient {
+  readonly contact: string
+  /** Of the contact's Themis key now, 32 bytes. */
+  readonly fingerprint: Uint8Array
+  /** What the owner calls the contact. */
+  readonly name: string
+}
+
 /** Contacts and their sessions, as the socket's methods see them. Every failure is a `DaemonError`. */
 export interface PeersApi {
   list(): readonly PeerInfo[]
@@ -19,6 +28,8 @@ export interface PeersApi {
   block(peer: string, blocked: boolean): Promise<PeerInfo>
   /** The contact ID that `peer` means. @throws {DaemonError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` */
   resolve(peer: string): string
+  /** The same where something may be sent. @throws {DaemonError} `BLOCKED` `UNTRUSTED` besides */
+  recipient(peer: string): Recipient
   /** Resolves when the whole run is on the stream. */
   send(request: SendRequest): Promise<{ readonly ids: readonly IdRange[] }>
 }

@@ -5,7 +5,7 @@ import { costBytes } from '../delivery/inbox/run-log.ts'
 import type { Receiving } from '../delivery/port.ts'
 import { DaemonError } from '../errors.ts'
 import { parseCard } from '../identity/card.ts'
-import type { PeersApi, SendRequest } from '../ipc/node-api.ts'
+import type { PeersApi, Recipient, SendRequest } from '../ipc/node-api.ts'
 import type { HealthBoard } from '../observe/health.ts'
 import type { Log } from '../observe/log-port.ts'
 import type { RandomBytes } from '../random.ts'
@@ -148,6 +148,11 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     return this.#deps.directory.resolve(peer).contact
   }
 
+  recipient(peer: string): Recipient {
+    const { contact, card, name } = this.#allowed(peer)
+    return { contact, fingerprint: card.fingerprint, name }
+  }
+
   async add(card: string, name: string | undefined): Promise<{ readonly peer: PeerInfo; readonly added: boolean }> {
     const { contact, change } = await this.#deps.directory.add(parseCard(card), name)
     return { peer: this.#describe(contact), added: change === 'added' }
@@ -170,12 +175,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   }
 
   async send(request: SendRequest): Promise<{ readonly ids: readonly IdRange[] }> {
-    const { directory, limits } = this.#deps
-    const contact = directory.resolve(request.peer)
-    if (contact.blocked) throw new DaemonError('BLOCKED', `${contact.name} is blocked`)
-    if (!this.#isAllowed(contact)) {
-      throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and the policy asks for verified`)
-    }
+    const { limits } = this.#deps
+    const contact = this.#allowed(request.peer)
     if (!isChannel(request.channel))
       throw new DaemonError('INVALID_PARAMS', 'channel is 1 to 64 bytes of text without control characters')
     let bytes = 0
@@ -196,6 +197,14 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const session = this.#peers.get(contact.contact)?.session
     if (session === undefined) throw new DaemonError('PEER_OFFLINE', `${contact.name} has no session`)
     return this.#hand(session, request, cost)
+  }
+
+  /** The contact that `peer` means, if the policy lets something be sent to it. */
+  #allowed(peer: string): Contact {
+    const contact = this.#deps.directory.resolve(peer)
+    if (contact.blocked) throw new DaemonError('BLOCKED', `${contact.name} is blocked`)
+    if (this.#isAllowed(contact)) return contact
+    throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and the policy asks for verified`)
   }
 
   #hand(
