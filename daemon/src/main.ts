@@ -20,6 +20,7 @@ import { type Availability, GuardedStore } from './store/guarded.ts'
 import { LevelStore } from './store/level.ts'
 import type { Store } from './store/port.ts'
 import { ReserveFile } from './store/reserve-file.ts'
+import { loadOrMakeStoreKeys } from './store/store-keys-file.ts'
 import { createLibp2pTransport } from './transport/libp2p.ts'
 import type { Transport } from './transport/port.ts'
 
@@ -78,6 +79,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   const store = await openStore(loaded, running, availability => node?.storeChanged(availability))
   try {
     const keyring = await ownIdentity(loaded, store, clock, systemRandomBytes)
+    const storeKeys = await loadOrMakeStoreKeys(join(paths.stateDir, 'store-keys'), store, systemRandomBytes)
     const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
       version: string
     }
@@ -89,6 +91,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
       store,
       apps: createAppServer(config, socket, clock),
       keyring,
+      storeKeys,
       log,
       version,
       pid: host.pid,

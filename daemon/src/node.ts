@@ -24,6 +24,7 @@ import type { RandomBytes } from './random.ts'
 import type { Availability } from './store/guarded.ts'
 import { migrate } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
+import type { StoreKeys } from './store/store-keys.ts'
 import type { Transport } from './transport/port.ts'
 
 /** Everything that a node takes from outside: time, chance, network, disk, apps. */
@@ -36,6 +37,8 @@ export interface NodeDeps {
   readonly store: Store
   readonly apps: AppServer
   readonly keyring: Keyring
+  /** The keys of `store`. */
+  readonly storeKeys: StoreKeys
   readonly log: Log
   readonly version: string
   readonly pid: number

@@ -8,6 +8,7 @@ import { createNode, type ParleyNode } from '../../daemon/src/node.ts'
 import type { Log } from '../../daemon/src/observe/log-port.ts'
 import { type RandomBytes, seededRandomBytes } from '../../daemon/src/random.ts'
 import { MemoryDisk, MemoryStore } from '../../daemon/src/store/memory.ts'
+import { createStoreKeys, type StoreKeys } from '../../daemon/src/store/store-keys.ts'
 import { MemoryNetwork } from '../../daemon/src/transport/memory.ts'
 
 /** Errors of a daemon are findings; what it says besides is not looked at. */
@@ -97,6 +98,7 @@ export class Host {
   readonly #world: World
   readonly #config: Config
   readonly #disk: MemoryDisk = new MemoryDisk()
+  readonly #storeKeys: StoreKeys
   #apps: MemoryAppServer
   #boots = 0
   #node: ParleyNode | undefined
@@ -113,6 +115,7 @@ export class Host {
     this.#apps = this.#newApps()
     const randomBytes = seededRandomBytes(`identity ${name} ${world.seed}`)
     this.keyring = createIdentity({ id: name, user: 'u', host: 'h', now: world.clock.wallMs(), randomBytes })
+    this.#storeKeys = createStoreKeys(randomBytes)
   }
 
   get node(): ParleyNode {
@@ -154,6 +157,7 @@ export class Host {
       store,
       apps: this.#apps,
       keyring: this.keyring,
+      storeKeys: this.#storeKeys,
       log: loud(this.name),
       version: '0.0.0',
       pid: 1,

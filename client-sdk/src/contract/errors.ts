@@ -158,7 +158,15 @@ export const ERRORS = {
     'The keyring file is damaged or of an unknown version.',
     'Restore it from a backup; without it this identity is lost.'
   ),
-  KEYRING_MODE: final('Others may read the keyring file.', 'Run the command that the message names.'),
+  KEYRING_MODE: final('Others may read a file of keys.', 'Run the command that the message names.'),
+  STORE_KEYS_MISSING: final(
+    "The file of the store's keys is gone.",
+    'Restore it from a backup; without it the sealed records of the store are lost.'
+  ),
+  STORE_KEYS_INVALID: final(
+    "The file of the store's keys is damaged or of an unknown version.",
+    'Restore it from a backup; without it the sealed records of the store are lost.'
+  ),
   STORE_LOCKED: final('Another process has the store open.', 'Stop that process.'),
   STORE_UNAVAILABLE: again(
     'The store cannot be written.',

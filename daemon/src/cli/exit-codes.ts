@@ -78,6 +78,8 @@ export const EXIT_OF_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   ALREADY_RUNNING: EXIT.usage,
   KEYRING_INVALID: EXIT.configuration,
   KEYRING_MODE: EXIT.configuration,
+  STORE_KEYS_MISSING: EXIT.configuration,
+  STORE_KEYS_INVALID: EXIT.configuration,
   STORE_LOCKED: EXIT.usage,
   STORE_UNAVAILABLE: EXIT.internal,
   STORE_NEWER: EXIT.version,

@@ -1,0 +1,71 @@
+import { DaemonError } from '../errors.ts'
+import { joinBytes, lengthPrefixed, textBytes } from '../identity/fields.ts'
+import type { RandomBytes } from '../random.ts'
+import type { Store, Sublevel } from './port.ts'
+import type { Sealer } from './sealer.ts'
+import type { StoreKeys } from './store-keys.ts'
+
+export interface SealerDeps {
+  /** Open. */
+  readonly store: Store
+  readonly keys: StoreKeys
+  readonly randomBytes: RandomBytes
+}
+
+const CONTEXT_LABEL = textBytes('parley/store/v1\0')
+const STORE_ID_KEY = textBytes('store-id')
+const STORE_ID_BYTES = 16
+const KEY_NUMBER_BYTES = 4
+const HIDDEN_NAME_BYTES = 16
+
+/** Whether records of this store may be sealed: it has the ID that they are bound to. */
+export function isSealed(store: Store): boolean {
+  return store.get('meta', STORE_ID_KEY) !== undefined
+}
+
+/**
+ * The sealer of an open store. Its values are the number of the store key (u32be) and a Secure Cell (Seal) whose context is
+ * `"parley/store/v1\0" ‖ storeId(16) ‖ lp(sublevel) ‖ lp(key)`: none can be moved to another place or another store. The store's ID
+ * is random, and made, synced, by the first call.
+ *
+ * @throws {DaemonError} `RECORD_DAMAGED` the ID is not one; `STORE_UNAVAILABLE`
+ */
+export async function openSealer({ store, keys, randomBytes }: SealerDeps): Promise<Sealer> {
+  const stored = store.get('meta', STORE_ID_KEY)
+  if (stored !== undefined) return sealerOf(stored, keys, randomBytes)
+  const storeId = randomBytes(STORE_ID_BYTES).slice()
+  await store.batch([{ type: 'put', sublevel: 'meta', key: STORE_ID_KEY, value: storeId }], { sync: true })
+  return sealerOf(storeId, keys, randomBytes)
+}
+
+/** The sealer of the store with this ID. @throws {DaemonError} `RECORD_DAMAGED` */
+export function sealerOf(storeId: Uint8Array, keys: StoreKeys, randomBytes: RandomBytes): Sealer {
+  if (storeId.length !== STORE_ID_BYTES) throw damaged('meta')
+  const place = joinBytes(CONTEXT_LABEL, storeId)
+  const contextOf = (sublevel: Sublevel, key: Uint8Array): Uint8Array =>
+    joinBytes(place, lengthPrefixed(textBytes(sublevel)), lengthPrefixed(key))
+  return {
+    seal(sublevel, key, plaintext) {
+      const cell = keys.seal(plaintext, randomBytes, contextOf(sublevel, key))
+      const sealed = new Uint8Array(KEY_NUMBER_BYTES + cell.length)
+      new DataView(sealed.buffer).setUint32(0, keys.newest)
+      sealed.set(cell, KEY_NUMBER_BYTES)
+      return sealed
+    },
+    open(sublevel, key, sealed) {
+      if (sealed.length <= KEY_NUMBER_BYTES) throw damaged(sublevel)
+      const number = new DataView(sealed.buffer, sealed.byteOffset).getUint32(0)
+      const opened = keys.open(number, sealed.subarray(KEY_NUMBER_BYTES), contextOf(sublevel, key))
+      if (opened === undefined) throw damaged(sublevel)
+      return opened
+    },
+    hiddenName(...parts) {
+      const fields = parts.map(part => lengthPrefixed(typeof part === 'string' ? textBytes(part) : part))
+      return keys.keyedHash(joinBytes(...fields)).slice(0, HIDDEN_NAME_BYTES)
+    }
+  }
+}
+
+function damaged(sublevel: Sublevel): DaemonError {
+  return new DaemonError('RECORD_DAMAGED', `a record in ${sublevel} does not open`, { data: { sublevel } })
+}

@@ -1,0 +1,139 @@
+import { createHmac } from 'node:crypto'
+import { inspect } from 'node:util'
+import { decryptSeal } from '@parley/protocol'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { seededRandomBytes } from '../../src/random.ts'
+import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
+import { isSealed, openSealer } from '../../src/store/sealed.ts'
+import type { Sealer } from '../../src/store/sealer.ts'
+import { createStoreKeys, decodeStoreKeys, StoreKeys } from '../../src/store/store-keys.ts'
+import { bytes, put } from './contract.ts'
+
+const randomBytes = seededRandomBytes('sealed')
+const damagedIn = (sublevel: string) => expect.objectContaining({ code: 'RECORD_DAMAGED', data: { sublevel } })
+const concat = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts))
+const u32 = (value: number) => bytes(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255)
+const lp = (field: Uint8Array) => concat(u32(field.length), field)
+
+describe('a sealer', () => {
+  let disk: MemoryDisk
+  let store: MemoryStore
+  let keys: StoreKeys
+  let sealer: Sealer
+
+  beforeEach(async () => {
+    disk = new MemoryDisk()
+    store = new MemoryStore(disk)
+    await store.open()
+    keys = createStoreKeys(randomBytes)
+    sealer = await openSealer({ store, keys, randomBytes })
+  })
+
+  it('opens what it sealed for that place, a different cell each time', () => {
+    const [first, second] = [1, 2].map(() => sealer.seal('outbox', bytes('k'), bytes('a secret')))
+    expect(first).not.toEqual(second)
+    expect(sealer.open('outbox', bytes('k'), first as Uint8Array)).toEqual(bytes('a secret'))
+    expect(sealer.open('outbox', bytes('k'), second as Uint8Array)).toEqual(bytes('a secret'))
+    expect(Buffer.from(first as Uint8Array).includes('a secret')).toBe(false)
+  })
+
+  it('writes the number of the key and a Secure Cell with the context of the store, the sublevel and the key', () => {
+    const [key] = [7, 300].map(() => new Uint8Array(32).fill(7))
+    const known = new StoreKeys(new Map([[300, key as Uint8Array]]), new Uint8Array(32))
+    return openSealer({ store, keys: known, randomBytes }).then(own => {
+      const sealed = own.seal('inbox', bytes('where'), bytes('what'))
+      const storeId = store.get('meta', bytes('store-id')) as Uint8Array
+      const context = concat(bytes('parley/store/v1', 0), storeId, lp(bytes('inbox')), lp(bytes('where')))
+      expect(storeId).toHaveLength(16)
+      expect(sealed.subarray(0, 4)).toEqual(u32(300))
+      expect(decryptSeal(key as Uint8Array, sealed.subarray(4), context)).toEqual(bytes('what'))
+    })
+  })
+
+  it('opens nothing that lies in another place, is of another store, or was changed', async () => {
+    const sealed = sealer.seal('inbox', bytes('k'), bytes('x'))
+    expect(() => sealer.open('outbox', bytes('k'), sealed)).toThrow(damagedIn('outbox'))
+    expect(() => sealer.open('inbox', bytes('j'), sealed)).toThrow(damagedIn('inbox'))
+    const elsewhere = new MemoryStore()
+    await elsewhere.open()
+    const other = await openSealer({ store: elsewhere, keys, randomBytes })
+    expect(() => other.open('inbox', bytes('k'), sealed)).toThrow(damagedIn('inbox'))
+    for (let at = 0; at < sealed.length; at++) {
+      const changed = sealed.slice()
+      changed[at] = (changed[at] as number) ^ 1
+      expect(() => sealer.open('inbox', bytes('k'), changed)).toThrow(damagedIn('inbox'))
+      expect(() => sealer.open('inbox', bytes('k'), sealed.subarray(0, at))).toThrow(damagedIn('inbox'))
+    }
+  })
+
+  it('is bound to the same store after it was opened again, with an ID that was synced', async () => {
+    expect([disk.unsyncedCount, isSealed(store)]).toEqual([0, true])
+    const sealed = sealer.seal('peers', bytes('k'), bytes('x'))
+    await store.close()
+    await store.open()
+    expect((await openSealer({ store, keys, randomBytes })).open('peers', bytes('k'), sealed)).toEqual(bytes('x'))
+  })
+
+  it('refuses a store whose ID is not one', async () => {
+    await store.batch([put('meta', bytes('store-id'), bytes(1, 2))], { sync: true })
+    await expect(openSealer({ store, keys, randomBytes })).rejects.toEqual(damagedIn('meta'))
+  })
+
+  it('seals with the newest key and opens with each', async () => {
+    const [one, two] = [1, 2].map(fill => new Uint8Array(32).fill(fill)) as [Uint8Array, Uint8Array]
+    const index = new Uint8Array(32)
+    const before = await openSealer({ store, keys: new StoreKeys(new Map([[1, one]]), index), randomBytes })
+    const old = before.seal('peers', bytes('k'), bytes('x'))
+    const both = new Map([
+      [1, one],
+      [2, two]
+    ])
+    const after = await openSealer({ store, keys: new StoreKeys(both, index), randomBytes })
+    expect(after.open('peers', bytes('k'), old)).toEqual(bytes('x'))
+    const young = after.seal('peers', bytes('k'), bytes('x'))
+    expect(young.subarray(0, 4)).toEqual(u32(2))
+    expect(() => before.open('peers', bytes('k'), young)).toThrow(damagedIn('peers'))
+  })
+
+  it('hides names in a keyed hash of 16 bytes in which parts cannot be moved from one to the next', async () => {
+    const known = new StoreKeys(new Map([[1, new Uint8Array(32)]]), new Uint8Array(32).fill(9))
+    const own = await openSealer({ store, keys: known, randomBytes })
+    const expected = createHmac('sha256', new Uint8Array(32).fill(9)).update(concat(lp(bytes('ab')), lp(bytes(0xc3))))
+    expect(own.hiddenName('ab', bytes(0xc3))).toEqual(new Uint8Array(expected.digest().subarray(0, 16)))
+    expect(own.hiddenName('ab', 'c')).not.toEqual(own.hiddenName('a', 'bc'))
+    expect(own.hiddenName('ab')).not.toEqual(own.hiddenName('ab', ''))
+    expect(sealer.hiddenName('ab')).not.toEqual(own.hiddenName('ab'))
+  })
+})
+
+describe('store keys', () => {
+  const invalid = expect.objectContaining({ code: 'STORE_KEYS_INVALID' })
+  const keys = createStoreKeys(randomBytes)
+
+  it('are the same after they were encoded and decoded', () => {
+    const decoded = decodeStoreKeys(keys.encode())
+    expect(decoded.encode()).toEqual(keys.encode())
+    expect(decoded.newest).toBe(1)
+    expect(decoded.keyedHash(bytes('x'))).toEqual(keys.keyedHash(bytes('x')))
+    const many = new StoreKeys(new Map([3, 9].map(number => [number, randomBytes(32).slice()])), new Uint8Array(32))
+    expect(decodeStoreKeys(many.encode()).newest).toBe(9)
+  })
+
+  it('are refused with any bit changed, any byte cut off or added', () => {
+    const encoded = keys.encode()
+    for (let at = 0; at < encoded.length; at++) {
+      const changed = encoded.slice()
+      changed[at] = (changed[at] as number) ^ 0x10
+      expect(() => decodeStoreKeys(changed)).toThrow(invalid)
+      expect(() => decodeStoreKeys(encoded.subarray(0, at))).toThrow(invalid)
+    }
+    expect(() => decodeStoreKeys(concat(encoded, bytes(0)))).toThrow(invalid)
+  })
+
+  it('show nothing of themselves', () => {
+    const secret = new Uint8Array(32).fill(0xa5)
+    const shown = new StoreKeys(new Map([[1, secret]]), secret)
+    expect(inspect(shown, { showHidden: true, depth: 9 })).toBe('StoreKeys { newest: 1, count: 1 }')
+    expect(JSON.stringify({ shown })).toBe('{"shown":{"newest":1,"count":1}}')
+  })
+})
