@@ -233,6 +233,21 @@ export const limitsSchema = z.strictObject({
   ),
   bodyCacheBytesMax: bytes(16 * MiB, MiB, 1_024 * MiB, 'Bodies of durable messages held in memory, each way.'),
 
+  // requests
+  requestAnswerMs: ms(
+    10 * SECOND,
+    100,
+    HOUR,
+    'How long a request waits for its answer, unless its call says otherwise.'
+  ),
+  requestAnswerMsMax: ms(HOUR, SECOND, 24 * HOUR, 'The longest that a call may ask for, and that a peer is believed.'),
+  requestContactCountMax: count(256, 16, 65_536, 'Requests in flight with one contact, each way.'),
+  requestContactBytesMax: bytes(4 * MiB, 2 * MiB, 256 * MiB, 'The bodies of those requests.'),
+  requestAllCountMax: count(4_096, 16, 1_048_576, 'Requests in flight with all contacts, each way.'),
+  requestAllBytesMax: bytes(64 * MiB, 2 * MiB, 1_024 * MiB, 'The bodies of those requests.'),
+  answerContactBytesMax: bytes(16 * MiB, 2 * MiB, 256 * MiB, 'Answers that wait to be sent to one contact.'),
+  answerAllBytesMax: bytes(64 * MiB, 2 * MiB, 1_024 * MiB, 'Answers that wait to be sent to all contacts.'),
+
   // the store
   storeReserveBytes: bytes(
     4 * MiB,

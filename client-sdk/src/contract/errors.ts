@@ -120,6 +120,15 @@ export const ERRORS = {
     'That idempotency key was used for another call.',
     'Use a new key for each message; the same key only to repeat a call unchanged.'
   ),
+  MESSAGE_EXPIRED: final(
+    'The time of the message was over before the peer stored it.',
+    'data.reached tells whether an app of the peer may see it all the same: "no" or "maybe". Send it again with more time if it still matters.'
+  ),
+  MESSAGE_REJECTED: final(
+    'The peer did not take the message.',
+    'data.reason says why: what its app said, or a code such as NOT_HANDLED.'
+  ),
+  MESSAGE_CANCELLED: final('The message was taken back.', 'Nothing: the peer never gets it.'),
 
   // receiving
   CONSUMER_BUSY: final(
@@ -138,6 +147,14 @@ export const ERRORS = {
   DEADLINE: again(
     'The answer did not come in time.',
     'Try again with more time, if doing it twice does no harm: data.executed tells whether it may have been done.'
+  ),
+  RESPONDER_GONE: again(
+    'The program of the peer that had the request ended before it answered.',
+    'Try again, if doing it twice does no harm: it may have been done.'
+  ),
+  REQUEST_REFUSED: final(
+    'The program of the peer refused the request.',
+    'See what the message says; data.refusal has its code, where it gave one.'
   ),
   NO_SUCH_REQUEST: final('There is no such request, or it is over.', 'Nothing needs to be done.'),
   CURSOR_GONE: final(

@@ -147,6 +147,45 @@ export interface Methods {
   /** Forgets a consumer; `CONSUMER_BUSY` while something reads as it. */
   'consumers.remove': { params: { readonly consumer: string }; result: Empty }
 
+  /**
+   * Asks the program of a contact that serves `name`, and resolves with its answer. At most once, never kept. Every error has
+   * `executed`: `no` where that program never saw the request, else `unknown`. `id` is for `requests.cancel`.
+   */
+  'requests.send': {
+    params: {
+      readonly peer: string
+      readonly name: string
+      readonly body: Uint8Array
+      /** 10,000 unless said, an hour at most. */
+      readonly timeoutMs?: number
+      readonly id?: string
+    }
+    result: { readonly body: Uint8Array }
+  }
+  /** Gives a request up: its call fails with `STOPPED`, and an answer that comes is dropped. */
+  'requests.cancel': { params: { readonly id: string }; result: Empty }
+  /** Answers requests of a name from now on. One program at a time does: `RESPONDER_BUSY`, unless it takes over. */
+  'requests.serve': {
+    params: { readonly name: string; readonly takeover?: boolean }
+    result: { readonly subscription: string }
+  }
+  'requests.unserve': { params: { readonly subscription: string }; result: Empty }
+  /** With `body` the answer; with `error` a refusal. Exactly one of the two. */
+  'requests.respond': {
+    params: {
+      readonly subscription: string
+      readonly request: string
+      readonly body?: Uint8Array
+      readonly error?: {
+        /** Upper-case letters, digits and `_`, at most 64. */
+        readonly code?: string
+        /** At most 200 characters of it are sent. */
+        readonly text: string
+      }
+    }
+    result: Empty
+  }
+
   'events.subscribe': {
     params: { readonly after?: string | 'now' | 'start' }
     result: { readonly subscription: string; readonly cursor: string }
@@ -168,6 +207,20 @@ export interface Notifications {
   'messages.deliver': MessageRun & { readonly subscription: string }
   /** The subscription is over: taken over, or its consumer or the daemon is going. */
   'messages.ended': { readonly subscription: string; readonly code: string }
+  /** A contact asks. Its answer is of use for `timeLeftMs` from now. */
+  'requests.request': {
+    readonly subscription: string
+    readonly request: string
+    readonly contact: string
+    /** The asker's own ID; `fromName` is what the owner calls it. */
+    readonly from: string
+    readonly fromName: string
+    readonly name: string
+    readonly body: Uint8Array
+    readonly timeLeftMs: number
+  }
+  /** Requests of the name come no more: `TAKEN_OVER`, `SHUTTING_DOWN`. */
+  'requests.ended': { readonly subscription: string; readonly code: string }
   'events.event': { readonly subscription: string; readonly events: readonly NodeEvent[] }
   /** `code` is `CURSOR_GONE` when the client was too slow for the ring. */
   'events.ended': { readonly subscription: string; readonly code: string }

@@ -47,6 +47,8 @@ export interface PeerSessionInfo {
   readonly openedBy?: 'us' | 'peer'
   readonly address?: string
   readonly generation?: number
+  /** What the peer's daemon can do on the session that is up. */
+  readonly features?: readonly string[]
   /** Why the last session or dial ended. */
   readonly lastEnd?: { readonly code: string; readonly detail: string; readonly at: number }
   /** Unix milliseconds of the next dial, while backing off. */

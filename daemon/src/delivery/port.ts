@@ -198,12 +198,27 @@ export interface RequestAttachment {
   detach(): void
 }
 
+/** The session that sends, as requests see it. */
+export interface RequestSession {
+  /** The largest body that the peer takes. */
+  readonly messageBytesMax: number
+  /** There may be something to take now. */
+  wake(): void
+  /** Tells the peer how many requests it may make, in all on this session: lane 0. */
+  credit(credit: Credit): void
+}
+
 /** Requests, as sessions see them. */
 export interface Requesting {
-  /** The session to send on from now on. `credit` tells the peer how many requests it may make, in all on this session. */
-  attach(contact: string, session: { wake(): void; credit(credit: Credit): void }): RequestAttachment
+  /** The session to send on from now on. Only where the peer has the feature. */
+  attach(contact: string, session: RequestSession): RequestAttachment
   /** By whatever session of the contact it came. @throws {PeerFault} `PROTOCOL_VIOLATION` `CREDIT_EXCEEDED` */
   received(contact: string, envelope: RequestEnvelope): void
-  /** What was written and is not answered may be lost: the session that carried it has died. */
+  /** What was written and is not answered may be lost: the session that carried it has died. Called after its `detach`. */
   lost(contact: string): void
+  /**
+   * What waits cannot be sent now: no session could be made (`PEER_OFFLINE`, `NOT_ACCEPTED`), or the one that is up is with a peer that lacks
+   * the feature (`NOT_SUPPORTED`). `message` is for people.
+   */
+  unreachable(contact: string, code: 'PEER_OFFLINE' | 'NOT_ACCEPTED' | 'NOT_SUPPORTED', message: string): void
 }
