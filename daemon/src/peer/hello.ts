@@ -7,6 +7,22 @@ export const SESSION_MINOR = 0
 /** Features that this version announces, and those that it cannot do without in a peer. */
 export const FEATURES: readonly string[] = []
 export const REQUIRED_FEATURES: readonly string[] = []
+/** What two daemons speak on a stream, as their hellos name it. */
+export interface LinkProtocol {
+  readonly id: string
+  readonly minor: number
+  /** Features that this version has, and those that it cannot do without in a peer. */
+  readonly features: readonly string[]
+  readonly requiredFeatures: readonly string[]
+}
+
+export const SESSION: LinkProtocol = {
+  id: SESSION_PROTOCOL,
+  minor: SESSION_MINOR,
+  features: FEATURES,
+  requiredFeatures: REQUIRED_FEATURES
+}
+
 const NAME_COUNT_MAX = 64
 /** A frame must hold the longest message, its headers, and the envelopes that go with every frame. */
 const FRAME_ROOM_BYTES = 8_192
@@ -44,8 +60,8 @@ export interface ExpectedHello {
  *
  * @throws {PeerFault} `HELLO_MISMATCH` for any difference, `VERSION_MISMATCH` for a required feature that is unknown here or one that the peer lacks
  */
-export function assertHello(hello: Hello, expected: ExpectedHello): void {
-  if (hello.protocol !== SESSION_PROTOCOL) throw new PeerFault('HELLO_MISMATCH', 'another protocol')
+export function assertHello(hello: Hello, protocol: LinkProtocol, expected: ExpectedHello): void {
+  if (hello.protocol !== protocol.id) throw new PeerFault('HELLO_MISMATCH', 'another protocol')
   for (const field of ['ownNodeId', 'peerNodeId', 'ownFingerprint', 'peerFingerprint', 'transcript'] as const) {
     if (!equal(hello[field], expected[field])) throw new PeerFault('HELLO_MISMATCH', `${field} differs`)
   }
@@ -54,8 +70,8 @@ export function assertHello(hello: Hello, expected: ExpectedHello): void {
     throw new PeerFault('HELLO_MISMATCH', 'too many features')
   }
   assertNumbers(hello)
-  const unknown = hello.requiredFeatures.filter(feature => !FEATURES.includes(feature))
-  const lacking = REQUIRED_FEATURES.filter(feature => !hello.features.includes(feature))
+  const unknown = hello.requiredFeatures.filter(feature => !protocol.features.includes(feature))
+  const lacking = protocol.requiredFeatures.filter(feature => !hello.features.includes(feature))
   if (unknown.length + lacking.length > 0)
     throw new PeerFault('VERSION_MISMATCH', 'a required feature is not there on both sides')
 }
