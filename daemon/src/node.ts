@@ -22,8 +22,9 @@ import { type ManagerMessage, PeerManager } from './peer/manager.ts'
 import type { Self } from './peer/self.ts'
 import type { RandomBytes } from './random.ts'
 import type { Availability } from './store/guarded.ts'
-import { migrate } from './store/migrations.ts'
+import { migrate, schemaSteps } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
+import { openSealer } from './store/sealed.ts'
 import type { StoreKeys } from './store/store-keys.ts'
 import type { Transport } from './transport/port.ts'
 
@@ -133,10 +134,12 @@ class Node implements ParleyNode {
 
   async #start(): Promise<void> {
     const { store, clock, keyring, transport, apps, randomBytes, config } = this.#deps
-    await migrate(store)
-    const ownCard = new OwnCard({ store, keyring, clock })
+    const sealer = await openSealer({ store, keys: this.#deps.storeKeys, randomBytes })
+    await migrate(store, schemaSteps(sealer))
+    const ownCard = new OwnCard({ store, sealer, keyring, clock })
     const directory = await Directory.open(store, {
       own: keyring,
+      sealer,
       clock,
       randomBytes,
       contactCountMax: config.limits.contactCountMax

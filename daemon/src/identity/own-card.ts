@@ -1,6 +1,7 @@
 import type { Clock } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
 import type { Store } from '../store/port.ts'
+import type { Sealer } from '../store/sealer.ts'
 import {
   dialableAddress,
   formatTcpAddress,
@@ -74,11 +75,13 @@ function isLinkLocal({ family, address }: InterfaceAddress): boolean {
 
 export interface OwnCardDeps {
   readonly store: Store
+  readonly sealer: Sealer
   readonly keyring: Keyring
   readonly clock: Pick<Clock, 'wallMs'>
 }
 
-const KEY = textBytes('own-card')
+/** Where in `meta` the card lies. */
+export const OWN_CARD_KEY: Uint8Array = textBytes('own-card')
 
 /**
  * This daemon's card. It stays the same, byte for byte and over restarts, until what it says changes; then it gets a higher serial,
@@ -92,8 +95,8 @@ export class OwnCard {
   /** Reads the last card from an open store. @throws {DaemonError} `RECORD_DAMAGED` `STORE_UNAVAILABLE` */
   constructor(deps: OwnCardDeps) {
     this.#deps = deps
-    const stored = deps.store.get('meta', KEY)
-    this.#last = stored === undefined ? undefined : decodeStored(stored)
+    const stored = deps.store.get('meta', OWN_CARD_KEY)
+    this.#last = stored === undefined ? undefined : decodeStored(deps.sealer.open('meta', OWN_CARD_KEY, stored))
   }
 
   /** The card last made; undefined before the first {@link OwnCard.update} of a fresh home. */
@@ -114,14 +117,15 @@ export class OwnCard {
   }
 
   async #update(addresses: readonly string[]): Promise<Card> {
-    const { store, keyring, clock } = this.#deps
+    const { store, sealer, keyring, clock } = this.#deps
     const last = this.#last
     if (last !== undefined && says(last, keyring, addresses)) return last
     const now = clock.wallMs()
     // Time as a floor: contacts refuse lower serials, and a keyring outlives a store that was lost or put back from a backup.
     const serial = Math.max((last?.serial ?? 0) + 1, now)
     const card = makeCard(keyring, { addresses, serial, time: now })
-    await store.batch([{ type: 'put', sublevel: 'meta', key: KEY, value: card.bytes }], { sync: true })
+    const value = sealer.seal('meta', OWN_CARD_KEY, card.bytes)
+    await store.batch([{ type: 'put', sublevel: 'meta', key: OWN_CARD_KEY, value }], { sync: true })
     this.#last = card
     return card
   }
@@ -143,6 +147,9 @@ function decodeStored(bytes: Uint8Array): Card {
   try {
     return decodeCard(bytes)
   } catch (cause) {
-    throw new DaemonError('RECORD_DAMAGED', 'The own card in the store does not decode.', { cause })
+    throw new DaemonError('RECORD_DAMAGED', 'The own card in the store does not decode.', {
+      cause,
+      data: { sublevel: 'meta' }
+    })
   }
 }

@@ -107,6 +107,9 @@ function decodeStoredCard(bytes: Uint8Array): Card {
   try {
     return decodeCard(bytes)
   } catch (cause) {
-    throw new DaemonError('RECORD_DAMAGED', 'The card of a contact in the store does not decode.', { cause })
+    throw new DaemonError('RECORD_DAMAGED', 'The card of a contact in the store does not decode.', {
+      cause,
+      data: { sublevel: 'peers' }
+    })
   }
 }

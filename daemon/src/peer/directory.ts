@@ -1,10 +1,12 @@
 import type { Clock } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
 import type { Card } from '../identity/card.ts'
-import { sameBytes, textBytes } from '../identity/fields.ts'
+import { sameBytes } from '../identity/fields.ts'
 import { defaultName, parseName } from '../identity/names.ts'
 import type { RandomBytes } from '../random.ts'
+import { CONTACT_KEYS, contactKey } from '../store/contact-key.ts'
 import type { Store, StoreWrite } from '../store/port.ts'
+import type { Sealer } from '../store/sealer.ts'
 import type { NodeId } from '../transport/port.ts'
 import {
   type Contact,
@@ -20,6 +22,8 @@ import { DirectoryIndex, type OwnIdentity } from './directory-index.ts'
 export interface DirectoryDeps {
   readonly own: OwnIdentity
   readonly clock: Pick<Clock, 'wallMs'>
+  /** Of the store that the contacts lie in. */
+  readonly sealer: Sealer
   readonly randomBytes: RandomBytes
   readonly contactCountMax: number
 }
@@ -39,10 +43,6 @@ export interface CardOutcome {
   readonly contact: Contact
   readonly change: 'added' | 'updated' | 'unchanged'
 }
-
-const KEY_PREFIX = 'contact/'
-// '0' follows '/': the range of all keys with the prefix.
-const KEY_RANGE = { gte: textBytes('contact/'), lt: textBytes('contact0') }
 
 /**
  * The contacts, in memory and in the store's `peers`. Reads are synchronous. Changes run one at a time in the order of the calls,
@@ -64,7 +64,7 @@ export class Directory {
 
   /** Loads the contacts of an open store. @throws {DaemonError} `RECORD_DAMAGED` `STORE_UNAVAILABLE` */
   static async open(store: Store, deps: DirectoryDeps): Promise<Directory> {
-    return new Directory(store, deps, await loadIndex(store))
+    return new Directory(store, deps, await loadIndex(store, deps.sealer))
   }
 
   /** All contacts, by name. */
@@ -167,7 +167,7 @@ export class Directory {
   remove(contact: string): Promise<void> {
     return this.#inTurn(async () => {
       const before = this.#get(contact)
-      await this.#write({ type: 'delete', sublevel: 'peers', key: keyOf(contact) })
+      await this.#write({ type: 'delete', sublevel: 'peers', key: contactKey(this.#deps.sealer, contact) })
       this.#index.delete(contact)
       this.#tell({ kind: 'removed', contact: before, before })
     })
@@ -177,7 +177,7 @@ export class Directory {
   reload(): Promise<void> {
     return this.#inTurn(async () => {
       const before = this.#index
-      this.#index = await loadIndex(this.#store)
+      this.#index = await loadIndex(this.#store, this.#deps.sealer)
       for (const contact of before.list()) {
         if (this.#index.byContact(contact.contact) === undefined)
           this.#tell({ kind: 'removed', contact, before: contact })
@@ -213,7 +213,9 @@ export class Directory {
   }
 
   async #put(contact: Contact): Promise<void> {
-    await this.#write({ type: 'put', sublevel: 'peers', key: keyOf(contact.contact), value: encodeContact(contact) })
+    const { sealer } = this.#deps
+    const key = contactKey(sealer, contact.contact)
+    await this.#write({ type: 'put', sublevel: 'peers', key, value: sealer.seal('peers', key, encodeContact(contact)) })
     this.#index.put(contact)
   }
 
@@ -257,17 +259,14 @@ export class Directory {
   }
 }
 
-async function loadIndex(store: Store): Promise<DirectoryIndex> {
+async function loadIndex(store: Store, sealer: Sealer): Promise<DirectoryIndex> {
   const index = new DirectoryIndex()
-  for await (const { key, value } of store.range('peers', KEY_RANGE)) {
-    const contact = decodeContact(value)
-    if (!sameBytes(key, keyOf(contact.contact)))
-      throw new DaemonError('RECORD_DAMAGED', 'A contact lies under a wrong key.')
+  for await (const { key, value } of store.range('peers', CONTACT_KEYS)) {
+    const contact = decodeContact(sealer.open('peers', key, value))
+    if (!sameBytes(key, contactKey(sealer, contact.contact))) {
+      throw new DaemonError('RECORD_DAMAGED', 'A contact lies under a wrong key.', { data: { sublevel: 'peers' } })
+    }
     index.put(contact)
   }
   return index
-}
-
-function keyOf(contact: string): Uint8Array {
-  return textBytes(KEY_PREFIX + contact)
 }

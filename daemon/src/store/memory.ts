@@ -70,6 +70,17 @@ export class MemoryDisk {
     this.#durableCount += batches.length
   }
 
+  /** A disk of its own with what is surely on this one: a backup of it. */
+  copy(): MemoryDisk {
+    const copy = new MemoryDisk()
+    for (const sublevel of SUBLEVELS) {
+      for (const { key, value } of this.#durable.table(sublevel).range()) {
+        copy.#durable.apply([{ type: 'put', sublevel, key, value }])
+      }
+    }
+    return copy
+  }
+
   /** How many batches a crash may lose. */
   get unsyncedCount(): number {
     return this.#unsynced.length
@@ -90,13 +101,20 @@ export class MemoryDisk {
 
 const SUBLEVELS: readonly Sublevel[] = ['meta', 'peers', 'lanes', 'outbox', 'inbox', 'consumers', 'clients', 'audit']
 
+export interface MemoryStoreOptions {
+  /** How long a batch is in the log before it is on disk, and before its writer hears of it; no time unless said. */
+  readonly written?: () => Promise<void>
+}
+
 /** A store in memory that loses in a crash what LevelDB may lose. For tests and simulations. */
 export class MemoryStore implements Store {
   readonly #disk: MemoryDisk
+  readonly #written: () => Promise<void>
   #tables: Tables | undefined
 
-  constructor(disk: MemoryDisk = new MemoryDisk()) {
+  constructor(disk: MemoryDisk = new MemoryDisk(), options: MemoryStoreOptions = {}) {
     this.#disk = disk
+    this.#written = options.written ?? (async () => undefined)
   }
 
   async open(): Promise<void> {
@@ -129,8 +147,8 @@ export class MemoryStore implements Store {
     const batch = writes.map(copyWrite)
     const countToHere = this.#disk.append(batch)
     tables.apply(batch)
-    // A crash in this turn finds the batch in the log, and may or may not keep it.
-    await undefined
+    // A crash meanwhile finds the batch in the log, and may or may not keep it.
+    await this.#written()
     if (this.#tables !== tables) throw unavailable()
     if (sync) this.#disk.sync(countToHere)
   }

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { DaemonError } from '../errors.ts'
+import { OWN_CARD_KEY } from '../identity/own-card.ts'
+import { CONTACT_KEY_PREFIX, contactKey } from './contact-key.ts'
 import type { Store, StoreEntry, StoreWrite, Sublevel } from './port.ts'
 import { recordCodec } from './records.ts'
+import type { Sealer } from './sealer.ts'
 import { SortedTable } from './sorted-table.ts'
 
 /** What a migration sees: the store as the migrations before it will have left it. */
@@ -19,7 +22,29 @@ export interface Migration {
 }
 
 /** The steps to the schema of this program, first version 1: an empty store is a store of version 0. */
-export const MIGRATIONS: readonly Migration[] = [{ to: 1, plan: async () => [] }]
+export function schemaSteps(sealer: Sealer): readonly Migration[] {
+  return [
+    { to: 1, plan: async () => [] },
+    { to: 2, plan: view => sealPlainRecords(view, sealer) }
+  ]
+}
+
+/** Until schema 1 contacts and the own card lay there as they are, and contacts under their contact IDs. */
+async function sealPlainRecords(view: MigrationView, sealer: Sealer): Promise<readonly StoreWrite[]> {
+  const writes: StoreWrite[] = []
+  for await (const { key: plainKey, value } of view.entries('peers')) {
+    const text = Buffer.from(plainKey).toString('latin1')
+    if (!text.startsWith(CONTACT_KEY_PREFIX)) continue
+    const key = contactKey(sealer, text.slice(CONTACT_KEY_PREFIX.length))
+    writes.push({ type: 'delete', sublevel: 'peers', key: plainKey })
+    writes.push({ type: 'put', sublevel: 'peers', key, value: sealer.seal('peers', key, value) })
+  }
+  const card = view.get('meta', OWN_CARD_KEY)
+  if (card !== undefined) {
+    writes.push({ type: 'put', sublevel: 'meta', key: OWN_CARD_KEY, value: sealer.seal('meta', OWN_CARD_KEY, card) })
+  }
+  return writes
+}
 
 const SCHEMA_KEY = new TextEncoder().encode('schema')
 const schemaCodec = recordCodec({
@@ -36,7 +61,7 @@ const schemaCodec = recordCodec({
  */
 export async function migrate(
   store: Store,
-  migrations: readonly Migration[] = MIGRATIONS
+  migrations: readonly Migration[]
 ): Promise<{ readonly from: number; readonly to: number }> {
   const target = migrations.at(-1)?.to ?? 0
   const bytes = store.get('meta', SCHEMA_KEY)

@@ -4,6 +4,7 @@ import { textBytes } from '../../src/identity/fields.ts'
 import { cardAddresses, OwnCard } from '../../src/identity/own-card.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
 import { Checkpoint } from '../peer/directory-support.ts'
+import { testSealer } from '../store/test-sealer.ts'
 import { codeOf, identityNamed } from './identities.ts'
 
 const keyring = identityNamed('ada')
@@ -19,7 +20,8 @@ beforeEach(async () => {
   now = 1_000
 })
 
-const openCard = (of = keyring): OwnCard => new OwnCard({ store, keyring: of, clock: { wallMs: () => now } })
+const openCard = (of = keyring): OwnCard =>
+  new OwnCard({ store, sealer: testSealer(), keyring: of, clock: { wallMs: () => now } })
 
 describe('the own card', () => {
   it('stays the same text until what it says changes, over restarts too', async () => {
@@ -73,8 +75,11 @@ describe('the own card', () => {
     const { bytes } = await openCard().update(HERE)
     const value = bytes.slice()
     value[50] = (value[50] ?? 0) ^ 1
-    await store.batch([{ type: 'put', sublevel: 'meta', key: textBytes('own-card'), value }], { sync: true })
-    expect(await codeOf(() => openCard())).toBe('RECORD_DAMAGED')
+    const key = textBytes('own-card')
+    for (const stored of [testSealer().seal('meta', key, value), bytes]) {
+      await store.batch([{ type: 'put', sublevel: 'meta', key, value: stored }], { sync: true })
+      expect(await codeOf(() => openCard())).toBe('RECORD_DAMAGED')
+    }
   })
 })
 

@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decode, encode } from 'cborg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { textBytes } from '../../src/identity/fields.ts'
 import { contactOf, decodeContact, encodeContact } from '../../src/peer/contact.ts'
 import type { DirectoryChange } from '../../src/peer/directory.ts'
 import { seededRandomBytes } from '../../src/random.ts'
+import { contactKey } from '../../src/store/contact-key.ts'
 import { LevelStore } from '../../src/store/level.ts'
 import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/port.ts'
 import { cardOf, codeOf, identityNamed } from '../identity/identities.ts'
+import { testSealer } from '../store/test-sealer.ts'
 import { Checkpoint, openDirectory } from './directory-support.ts'
 
 const bob = identityNamed('bob')
@@ -205,18 +206,20 @@ describe('a stored contact', () => {
       flippedCard,
       ...values.map(value => encode(value))
     ]
-    for (const value of wrong) {
+    const sealer = testSealer()
+    const here = contactKey(sealer, record.contact)
+    const elsewhere = contactKey(sealer, 'other')
+    const damaged: [Uint8Array, Uint8Array][] = wrong
+      .filter(value => value.length > 0)
+      .map(value => [here, sealer.seal('peers', here, value)])
+    damaged.push([here, bytes], [here, new Uint8Array(0)])
+    damaged.push([elsewhere, sealer.seal('peers', elsewhere, bytes)], [elsewhere, sealer.seal('peers', here, bytes)])
+    for (const [key, value] of damaged) {
       const store = new MemoryStore()
       await store.open()
-      const key = textBytes('contact/abcdefghijklmnop')
       await store.batch([{ type: 'put', sublevel: 'peers', key, value }], { sync: true })
-      expect(await codeOf(() => openDirectory(store))).toBe('RECORD_DAMAGED')
+      const opened = openDirectory(store)
+      await expect(opened).rejects.toMatchObject({ code: 'RECORD_DAMAGED', data: { sublevel: 'peers' } })
     }
-    const store = new MemoryStore()
-    await store.open()
-    await store.batch([{ type: 'put', sublevel: 'peers', key: textBytes('contact/other'), value: bytes }], {
-      sync: true
-    })
-    expect(await codeOf(() => openDirectory(store))).toBe('RECORD_DAMAGED')
   })
 })

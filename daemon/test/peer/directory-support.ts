@@ -4,6 +4,7 @@ import { Directory, type DirectoryDeps } from '../../src/peer/directory.ts'
 import { seededRandomBytes } from '../../src/random.ts'
 import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from '../../src/store/port.ts'
 import { identityNamed } from '../identity/identities.ts'
+import { testSealer } from '../store/test-sealer.ts'
 
 export const own: Keyring = identityNamed('own')
 
@@ -11,6 +12,7 @@ export const own: Keyring = identityNamed('own')
 export function openDirectory(store: Store, deps: Partial<DirectoryDeps> = {}): Promise<Directory> {
   const defaults = {
     own,
+    sealer: testSealer(),
     clock: { wallMs: () => 5_000 },
     randomBytes: seededRandomBytes('directory'),
     contactCountMax: 100

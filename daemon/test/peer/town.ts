@@ -17,6 +17,7 @@ import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
 import { MemoryNetwork } from '../../src/transport/memory.ts'
 import type { Refusal, Transport } from '../../src/transport/port.ts'
 import { identityNamed } from '../identity/identities.ts'
+import { testSealer } from '../store/test-sealer.ts'
 
 /** Daemons without sockets on one virtual clock and one in-process network: contacts, sessions and inboxes are the real ones. */
 export class Town {
@@ -130,6 +131,7 @@ export class House {
     await store.open()
     const directory = await Directory.open(store, {
       own: this.keyring,
+      sealer: testSealer(),
       clock,
       randomBytes,
       contactCountMax: limits.contactCountMax

@@ -1,10 +1,18 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { OwnCard } from '../../src/identity/own-card.ts'
+import { contactOf, encodeContact } from '../../src/peer/contact.ts'
 import { seededRandomBytes } from '../../src/random.ts'
+import { contactKey } from '../../src/store/contact-key.ts'
 import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
-import { MIGRATIONS, type Migration, migrate } from '../../src/store/migrations.ts'
+import { type Migration, migrate, schemaSteps } from '../../src/store/migrations.ts'
 import type { Store, StoreWrite } from '../../src/store/port.ts'
+import { cardOf, identityNamed } from '../identity/identities.ts'
+import { openDirectory } from '../peer/directory-support.ts'
 import { bytes, collect, del, put } from './contract.ts'
+import { testSealer } from './test-sealer.ts'
 
+const sealer = testSealer()
+const steps = schemaSteps(sealer)
 const step = (to: number, plan: Migration['plan'] = async () => []): Migration => ({ to, plan })
 
 describe('migrate', () => {
@@ -18,16 +26,16 @@ describe('migrate', () => {
   })
 
   it('brings an empty store to the newest version, synced, and then has nothing to do', async () => {
-    const newest = MIGRATIONS.at(-1)?.to
-    expect(await migrate(store)).toEqual({ from: 0, to: newest })
+    const newest = steps.at(-1)?.to
+    expect(await migrate(store, steps)).toEqual({ from: 0, to: newest })
     expect(disk.unsyncedCount).toBe(0)
     const before = await collect(store.range('meta'))
-    expect(await migrate(store)).toEqual({ from: newest, to: newest })
+    expect(await migrate(store, steps)).toEqual({ from: newest, to: newest })
     expect(await collect(store.range('meta'))).toEqual(before)
   })
 
   it('numbers its own steps without a gap', () => {
-    expect(MIGRATIONS.map(({ to }) => to)).toEqual(MIGRATIONS.map((_, index) => index + 1))
+    expect(steps.map(({ to }) => to)).toEqual(steps.map((_, index) => index + 1))
   })
 
   it('runs only the steps that are missing, each on what the steps before it leave', async () => {
@@ -123,9 +131,62 @@ describe('migrate', () => {
   })
 
   it('refuses a store whose version does not decode', async () => {
-    const [key] = await migrate(store).then(() => collect(store.range('meta')))
+    const [key] = await migrate(store, steps).then(() => collect(store.range('meta')))
     const write: StoreWrite = put('meta', Uint8Array.from(key?.[0] ?? []), bytes('not a record'))
     await store.batch([write], { sync: true })
-    await expect(migrate(store)).rejects.toMatchObject({ code: 'RECORD_DAMAGED', data: { sublevel: 'meta' } })
+    await expect(migrate(store, steps)).rejects.toMatchObject({ code: 'RECORD_DAMAGED', data: { sublevel: 'meta' } })
+  })
+})
+
+describe('the step to schema 2', () => {
+  const ada = identityNamed('ada')
+  const bob = identityNamed('bob')
+  const ownCard = cardOf(ada, 9)
+  const contact = contactOf({
+    contact: 'abcdefghijklmnop',
+    name: 'Bob of the harbour',
+    card: cardOf(bob, 3, ['/ip4/192.0.2.7/tcp/7390']),
+    addressOverride: null,
+    trust: 'verified',
+    blocked: true,
+    addedAt: 77
+  })
+
+  /** A store as schema 1 left it. */
+  async function oldStore(): Promise<MemoryStore> {
+    const store = new MemoryStore()
+    await store.open()
+    await migrate(store, [step(1)])
+    const plain = [
+      put('peers', bytes('contact/abcdefghijklmnop'), encodeContact(contact)),
+      put('meta', bytes('own-card'), ownCard.bytes),
+      put('meta', bytes('listen-ports'), bytes('{}'))
+    ]
+    await store.batch(plain, { sync: true })
+    return store
+  }
+
+  it('seals contacts and the own card, and keeps all that they say', async () => {
+    const store = await oldStore()
+    expect(await migrate(store, steps)).toEqual({ from: 1, to: 2 })
+    const directory = await openDirectory(store)
+    expect(directory.list()).toEqual([contact])
+    const clock = { wallMs: () => 1 }
+    expect(new OwnCard({ store, sealer, keyring: ada, clock }).current?.bytes).toEqual(ownCard.bytes)
+    await directory.remove(contact.contact)
+    expect(await collect(store.range('peers'))).toEqual([])
+  })
+
+  it('leaves nothing that names anyone', async () => {
+    const store = await oldStore()
+    await migrate(store, steps)
+    const found: Buffer[] = []
+    for (const sublevel of ['peers', 'meta'] as const) {
+      for await (const { key, value } of store.range(sublevel)) found.push(Buffer.concat([key, value]))
+    }
+    const all = Buffer.concat(found)
+    for (const name of ['bob', 'Bob', 'ada', 'abcdefgh', '192.0.2.7']) expect(all.includes(name)).toBe(false)
+    expect(store.get('peers', contactKey(sealer, contact.contact))).toBeDefined()
+    expect(store.get('meta', bytes('listen-ports'))).toEqual(bytes('{}'))
   })
 })
