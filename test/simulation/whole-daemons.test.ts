@@ -2,6 +2,8 @@ import { ParleyError } from '@parley/client-sdk'
 import { describe, expect, it } from 'vitest'
 import { type Host, World } from './world.ts'
 
+const NAMES = ['ann', 'ben', 'cy']
+
 const SEED_COUNT = 12
 const STEPS = 60
 
@@ -30,14 +32,14 @@ describe('whole daemons with apps on a virtual clock', () => {
   it.each(Array.from({ length: SEED_COUNT }, (_, index) => `sim-${index}`))(
     'keep order, double nothing and come back (seed %s)',
     async seed => {
-      const world = await World.of(['ann', 'ben', 'cy'], seed)
+      const world = await World.of(NAMES, seed)
       const ears = world.hosts.map(hearAll)
       const next = new Map<string, number>()
       const outcomes: Promise<unknown>[] = []
       const refused = new Map<string, number>()
       for (let step = 0; step < STEPS; step++) {
-        const from = world.host(world.pick(3))
-        const to = world.host(world.hosts.indexOf(from) + 1 + world.pick(2))
+        const from = world.hosts[world.pick(3)] as Host
+        const to = world.hosts[(world.hosts.indexOf(from) + 1 + world.pick(2)) % 3] as Host
         const what = world.pick(20)
         if (what < 14) {
           const lane = `${from.name} ${to.name}`
@@ -59,9 +61,9 @@ describe('whole daemons with apps on a virtual clock', () => {
         else if (what < 18) world.network.heal()
         else if (what === 18) world.network.delay(from.keyring.nodeId, to.keyring.nodeId, 1 + world.pick(200))
         else {
-          await from.crash()
+          from.kill()
           await world.clock.advance(world.pick(3_000))
-          await from.start()
+          await world.run(from.start())
         }
         await world.clock.advance(world.pick(1_500))
       }
@@ -90,8 +92,8 @@ describe('whole daemons with apps on a virtual clock', () => {
     const world = await World.of(['ann', 'ben'], 'kept')
     const [ann] = world.hosts
     const before = ann?.node.status().peers.map(({ session: _, ...peer }) => peer)
-    await ann?.crash()
-    await ann?.start()
+    ann?.kill()
+    await world.run(ann?.start() ?? Promise.resolve())
     expect(ann?.node.status().peers.map(({ session: _, ...peer }) => peer)).toEqual(before)
     expect(before).toHaveLength(1)
     await world.inSession()
@@ -99,7 +101,7 @@ describe('whole daemons with apps on a virtual clock', () => {
 
   it('count how long they are up by a clock that nobody sets', async () => {
     const world = await World.of(['ann', 'ben'], 'uptime')
-    const uptimeMs = () => world.host(0).node.status().uptimeMs
+    const uptimeMs = () => world.hosts[0]?.node.status().uptimeMs ?? 0
     const before = uptimeMs()
     world.clock.stepWall(-3_600_000)
     await world.clock.advance(1_000)

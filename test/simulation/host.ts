@@ -1,0 +1,310 @@
+import { type AppSocket, type Client, connect } from '@parley/client-sdk'
+import { type Config, makeConfig } from '@parley/config'
+import type { Clock } from '../../daemon/src/actor/clock.ts'
+import { createIdentity, type Keyring } from '../../daemon/src/identity/keyring.ts'
+import { MemoryAppServer } from '../../daemon/src/ipc/memory.ts'
+import { createNode, type ParleyNode } from '../../daemon/src/node.ts'
+import type { Log } from '../../daemon/src/observe/log-port.ts'
+import { type RandomBytes, seededRandomBytes } from '../../daemon/src/random.ts'
+import { GuardedStore } from '../../daemon/src/store/guarded.ts'
+import { MemoryDisk } from '../../daemon/src/store/memory.ts'
+import type { Store } from '../../daemon/src/store/port.ts'
+import { createStoreKeys, type StoreKeys } from '../../daemon/src/store/store-keys.ts'
+import type { MemoryNetwork } from '../../daemon/src/transport/memory.ts'
+import type { Transport } from '../../daemon/src/transport/port.ts'
+import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
+import { FaultySocket } from './faulty-socket.ts'
+import { FaultyStore } from './faulty-store.ts'
+import { type FaultyStream, FaultyTransport } from './faulty-transport.ts'
+import { MortalClock } from './mortal-clock.ts'
+import type { SimulationEvent } from './tally.ts'
+
+/** What a planted bug puts around the ports of every daemon and app. */
+export interface Wraps {
+  readonly store?: (store: Store, clock: Clock) => Store
+  readonly transport?: (transport: Transport, clock: Clock) => Transport
+  readonly socket?: (socket: AppSocket) => AppSocket
+}
+
+/** What a host needs of its world. */
+export interface HostDeps {
+  readonly clock: Clock
+  readonly network: MemoryNetwork
+  readonly seed: string
+  readonly index: number
+  readonly limits: Partial<Config['limits']>
+  readonly wraps: Wraps
+  /** What must not be: a failed invariant, an error in a log. */
+  finding(text: string): void
+  count(event: SimulationEvent): void
+}
+
+interface Boot {
+  readonly clock: MortalClock
+  readonly store: FaultyStore
+  readonly guarded: GuardedStore
+  readonly transport: FaultyTransport
+  readonly node: ParleyNode
+}
+
+const SOCKET_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
+
+/** A daemon with its disk, and apps that live through its restarts. */
+export class Host {
+  readonly name: string
+  readonly keyring: Keyring
+  readonly random: SeededRandom
+  /** How often it was restored from a backup. */
+  generation = 0
+  readonly #deps: HostDeps
+  readonly #config: Config
+  readonly #storeKeys: StoreKeys
+  readonly #sockets = new Set<FaultySocket>()
+  readonly #duplicated: FaultyStream[] = []
+  #disk = new MemoryDisk()
+  #apps: MemoryAppServer
+  #boots = 0
+  #boot: Boot | undefined
+  #starting: Boot | undefined
+  #client: Client | undefined
+
+  constructor(name: string, deps: HostDeps) {
+    this.name = name
+    this.#deps = deps
+    this.random = seededRandom(`host ${name} ${deps.seed}`)
+    this.#config = makeConfig({
+      node: { profile: 'test' },
+      network: { listen: [`/ip4/127.0.0.1/tcp/${7_000 + deps.index}`] },
+      limits: deps.limits
+    })
+    this.#apps = this.#newApps()
+    const randomBytes = seededRandomBytes(`identity ${name} ${deps.seed}`)
+    this.keyring = createIdentity({ id: name, user: 'u', host: 'h', now: deps.clock.wallMs(), randomBytes })
+    this.#storeKeys = createStoreKeys(randomBytes)
+  }
+
+  get node(): ParleyNode {
+    if (this.#boot === undefined) throw new Error(`${this.name} is down`)
+    return this.#boot.node
+  }
+
+  get isUp(): boolean {
+    return this.#boot !== undefined
+  }
+
+  /** The store of the daemon that runs, to break it; undefined while none does. */
+  get store(): FaultyStore | undefined {
+    return (this.#boot ?? this.#starting)?.store
+  }
+
+  get transport(): FaultyTransport | undefined {
+    return this.#boot?.transport
+  }
+
+  get apps(): MemoryAppServer {
+    return this.#apps
+  }
+
+  /** The first app of this host. */
+  get client(): Client {
+    if (this.#client === undefined) throw new Error(`${this.name} has no app`)
+    return this.#client
+  }
+
+  /** Streams on which a frame went out twice, of all its daemons. */
+  get duplicated(): readonly FaultyStream[] {
+    return [...this.#duplicated, ...(this.#boot?.transport.duplicated ?? [])]
+  }
+
+  isInSessionWithAll(): boolean {
+    return this.isUp && this.node.status().peers.every(({ session }) => session.state === 'established')
+  }
+
+  /** Resolves once the daemon is up. One that is killed meanwhile, or whose disk fails it, is down again. */
+  async start(): Promise<void> {
+    if (this.#boot !== undefined || this.#starting !== undefined) return
+    const boot = this.#newBoot()
+    this.#starting = boot
+    const gone = new Promise<void>(resolve => {
+      this.#onKilled = resolve
+    })
+    try {
+      await Promise.race([gone, boot.guarded.open().then(() => boot.node.start())])
+    } catch (error) {
+      // A process that cannot start ends; whoever watches over it starts it again.
+      if (this.#starting === boot) this.kill()
+      if (!(error instanceof Error && 'code' in error && error.code === 'STORE_UNAVAILABLE')) throw error
+      return
+    }
+    if (this.#starting !== boot) return
+    this.#starting = undefined
+    this.#boot = boot
+  }
+
+  #onKilled: () => void = () => undefined
+
+  /** Stops as an operator would. */
+  async stop(): Promise<void> {
+    const boot = this.#boot
+    if (boot === undefined) return
+    const gone = new Promise<void>(resolve => {
+      this.#onKilled = resolve
+    })
+    await Promise.race([gone, boot.node.stop()])
+    if (this.#boot !== boot) return
+    this.#bury(boot)
+    this.#boot = undefined
+    this.#apps = this.#newApps()
+  }
+
+  /** Another app of this host, or the same one again. */
+  async connect(): Promise<Client> {
+    const { clock, wraps, count } = this.#deps
+    const client = await connect({
+      socket: this.name,
+      clock,
+      wait: true,
+      random: () => this.random.below(1_000) / 1_000,
+      open: async () => {
+        const plain = await this.#apps.open()
+        const socket: FaultySocket = new FaultySocket(wraps.socket?.(plain) ?? plain, () => {
+          this.#sockets.delete(socket)
+          count('lost reply')
+        })
+        this.#sockets.add(socket)
+        return socket
+      }
+    })
+    this.#client ??= client
+    return client
+  }
+
+  /** The answer to the next call of `method` on each connection that is up is lost with the connection. */
+  loseAnswersTo(method: string): void {
+    for (const socket of this.#sockets) socket.loseAnswerTo(method)
+  }
+
+  /** The daemon ends between two instructions: apps and peers see broken connections, the disk keeps what it must. */
+  kill(): void {
+    const boot = this.#boot ?? this.#starting
+    if (boot === undefined) return
+    this.#boot = undefined
+    this.#starting = undefined
+    boot.clock.kill()
+    boot.store.kill()
+    const old = this.#apps
+    this.#apps = this.#newApps()
+    this.#sockets.clear()
+    // In memory both are done when they return.
+    old.stop().catch(error => this.#deps.finding(`${this.name}: ${error}`))
+    boot.transport.stop().catch(error => this.#deps.finding(`${this.name}: ${error}`))
+    this.#bury(boot)
+    this.#disk.crash(length => this.random.bytes(length))
+    this.#onKilled()
+  }
+
+  /** What a backup of the store would hold now. */
+  backup(): MemoryDisk {
+    return this.#disk.copy()
+  }
+
+  /** Puts a backup in place of the store. The daemon must be down. */
+  restore(backup: MemoryDisk): void {
+    if (this.isUp) throw new Error(`${this.name} is up`)
+    this.#disk = backup.copy()
+    this.generation++
+  }
+
+  #bury(boot: Boot): void {
+    this.#duplicated.push(...boot.transport.duplicated)
+  }
+
+  #newBoot(): Boot {
+    const { network, wraps, count } = this.#deps
+    const clock = new MortalClock(this.#deps.clock)
+    const randomBytes: RandomBytes = seededRandomBytes(`${this.name} ${this.#boots++} ${this.#deps.seed}`)
+    const { limits } = this.#config
+    const store: FaultyStore = new FaultyStore({
+      disk: this.#disk,
+      clock,
+      random: this.random,
+      onCrash: point => {
+        count(`crash ${point} a store operation`)
+        this.kill()
+      },
+      onFailedWrite: () => count('failed write')
+    })
+    let boot: Boot | undefined
+    const guarded = new GuardedStore(
+      {
+        store: wraps.store?.(store, clock) ?? store,
+        clock,
+        randomBytes,
+        onChange: availability => {
+          if (availability.isAvailable) count('store reopened')
+          if (boot !== undefined && boot === this.#boot) boot.node.storeChanged(availability)
+        }
+      },
+      { backOffMs: limits.storeBackOffMinMs, backOffMaxMs: limits.storeBackOffMaxMs }
+    )
+    const plain = network.transport({
+      nodeId: this.keyring.nodeId,
+      listen: this.#config.network.listen,
+      admission: { ...limits, unprovenDeadlineMs: limits.handshakeTimeoutMs }
+    })
+    const transport = new FaultyTransport(wraps.transport?.(plain, clock) ?? plain, () => count('duplicated frame'))
+    const node = this.#newNode(clock, randomBytes, transport, guarded, () => boot)
+    boot = { clock, store, guarded, transport, node }
+    return boot
+  }
+
+  #newNode(
+    clock: Clock,
+    randomBytes: RandomBytes,
+    transport: Transport,
+    store: Store,
+    boot: () => Boot | undefined
+  ): ParleyNode {
+    const isAlive = () => boot() !== undefined && (boot() === this.#boot || boot() === this.#starting)
+    const log: Log = {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: () => undefined,
+      error: (fields, message) => {
+        if (isAlive()) this.#deps.finding(`${this.name}: ${message} ${describe(fields)}`)
+      }
+    }
+    const node = createNode({
+      config: this.#config,
+      clock,
+      randomBytes,
+      transport,
+      store,
+      apps: this.#apps,
+      keyring: this.keyring,
+      storeKeys: this.#storeKeys,
+      log,
+      version: '0.0.0',
+      pid: 1,
+      home: null,
+      interfaces: () => [],
+      ownsProcess: false,
+      requestStop: () => undefined
+    })
+    void node.failed.then(error => {
+      if (isAlive()) this.#deps.finding(`${this.name} failed: ${describe({ err: error })}`)
+    })
+    return node
+  }
+
+  #newApps(): MemoryAppServer {
+    return new MemoryAppServer(this.name, SOCKET_MESSAGE_BYTES_MAX, this.#deps.clock)
+  }
+}
+
+function describe(fields: object): string {
+  const error = 'err' in fields ? fields.err : undefined
+  if (!(error instanceof Error)) return JSON.stringify(fields)
+  const cause = error.cause instanceof Error ? `, because ${error.cause.stack}` : ''
+  return `${error.stack}${cause}`
+}
