@@ -1,5 +1,6 @@
 import { Level } from 'level'
 import { DaemonError } from '../errors.ts'
+import { assertWhole } from './level-files.ts'
 import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from './port.ts'
 
 type Operation =
@@ -36,21 +37,20 @@ export class LevelStore implements Store {
 
   async open(): Promise<void> {
     if (this.#db !== undefined) return
-    const db = new Level<Uint8Array, Uint8Array>(this.#directory, {
-      keyEncoding: 'view',
-      valueEncoding: 'view',
-      // Values are sealed or random, so compressing them costs time and saves nothing.
-      compression: false
-    })
     try {
+      // Before the object is made, for that begins to open the database.
+      await assertWhole(this.#directory)
+      const db = new Level<Uint8Array, Uint8Array>(this.#directory, {
+        keyEncoding: 'view',
+        valueEncoding: 'view',
+        // Values are sealed or random, so compressing them costs time and saves nothing.
+        compression: false
+      })
       await db.open()
+      this.#db = db
     } catch (error) {
-      if (error instanceof Error && isCoded(error.cause) && error.cause.code === 'LEVEL_LOCKED') {
-        throw new DaemonError('STORE_LOCKED', 'another process has the store open', { cause: error })
-      }
-      throw unavailable(error)
+      throw failureOf(error)
     }
-    this.#db = db
   }
 
   async close(): Promise<void> {
@@ -66,7 +66,7 @@ export class LevelStore implements Store {
       const value = db.getSync(prefixed(sublevel, key))
       return value === undefined ? undefined : asPlain(value)
     } catch (error) {
-      throw unavailable(error)
+      throw failureOf(error)
     }
   }
 
@@ -81,7 +81,7 @@ export class LevelStore implements Store {
     })
     try {
       for (;;) {
-        const entries = await iterator.nextv(READ_AHEAD_COUNT).catch(error => Promise.reject(unavailable(error)))
+        const entries = await iterator.nextv(READ_AHEAD_COUNT).catch(error => Promise.reject(failureOf(error)))
         if (entries.length === 0) return
         for (const [key, value] of entries) {
           this.#opened()
@@ -128,7 +128,7 @@ export class LevelStore implements Store {
    */
   async #fail(db: Level<Uint8Array, Uint8Array>, batches: readonly WaitingBatch[], error: unknown): Promise<void> {
     this.#db = undefined
-    const failure = unavailable(error)
+    const failure = unavailable(error, error instanceof Error ? error.message : '')
     await db.close().catch(() => {
       // The write that failed says more than a close that fails after it, and `open` reports what is still wrong.
     })
@@ -180,10 +180,26 @@ function asPlain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function isCoded(error: unknown): error is { readonly code: string } {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+/** What an error of LevelDB means: another user, damage, or a disk that does not serve. */
+function failureOf(error: unknown): DaemonError {
+  if (error instanceof DaemonError) return error
+  // `abstract-level` wraps what a failed `open` says.
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const code = inner instanceof Error && 'code' in inner ? inner.code : undefined
+  if (code === 'LEVEL_LOCKED') {
+    return new DaemonError('STORE_LOCKED', 'another process has the store open', { cause: error })
+  }
+  const text = inner instanceof Error ? inner.message : ''
+  if (code === 'LEVEL_CORRUPTION' || DAMAGE_TEXT.test(text)) {
+    return new DaemonError('STORE_DAMAGED', `the database is damaged: ${text}`, { cause: error })
+  }
+  return unavailable(error, text)
 }
 
-function unavailable(cause?: unknown): DaemonError {
-  return new DaemonError('STORE_UNAVAILABLE', 'the store cannot be used', cause === undefined ? {} : { cause })
+/** A table that is gone, or shorter than it was, is no failure of the disk, whatever LevelDB calls it. */
+const DAMAGE_TEXT = /^Corruption: |\.(ldb|sst): (Invalid argument|No such file or directory)$/
+
+function unavailable(cause?: unknown, detail = ''): DaemonError {
+  const text = detail === '' ? 'the store cannot be used' : `the store cannot be used: ${detail}`
+  return new DaemonError('STORE_UNAVAILABLE', text, cause === undefined ? {} : { cause })
 }

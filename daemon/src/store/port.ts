@@ -22,10 +22,11 @@ export interface StoreEntry {
  * models a crash; `daemon/test/store/contract.ts` holds both to this.
  *
  * After any failed write the store is closed and every call fails with `STORE_UNAVAILABLE` until it is opened again: LevelDB
- * acknowledges synced writes after a failed log write that are gone on reopening.
+ * acknowledges synced writes after a failed log write that are gone on reopening. A read that meets damage fails with `STORE_DAMAGED`,
+ * and closes nothing.
  */
 export interface Store {
-  /** Opens or creates the database. @throws {DaemonError} `STORE_LOCKED` another process has it; `STORE_UNAVAILABLE` */
+  /** Opens or creates the database. @throws {DaemonError} `STORE_LOCKED` another process has it; `STORE_DAMAGED`; `STORE_UNAVAILABLE` */
   open(): Promise<void>
   close(): Promise<void>
   /** The value, or undefined when there is none. Synchronous: on one event loop LevelDB's synchronous read costs a sixteenth of the awaited one. */
