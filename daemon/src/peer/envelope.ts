@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs'
 import type { Credit, DurableRun, LaneMark, Receipt, Skip } from '../delivery/port.ts'
+import { checkedEnvelope } from './envelope-checks.ts'
 import { PeerFault } from './fault.ts'
 
 /**
@@ -247,7 +248,7 @@ const ENVELOPE_COUNT_MAX = 4_096
 protobuf.util.Long = null as never
 protobuf.configure()
 const ENVELOPE = protobuf.parse(ENVELOPE_SCHEMA).root.lookupType('Envelope')
-const UNSENT_KINDS = ['skip', 'receipt', 'request', 'response', 'reject', 'compare', 'succession'] as const
+const UNSENT_KINDS = ['compare', 'succession'] as const
 
 /** Encodes envelopes as one Batch, in a buffer of its own. */
 export function encodeBatch(envelopes: readonly Envelope[]): Uint8Array {
@@ -294,5 +295,5 @@ function keep(decoded: DecodedEnvelope, envelopes: Envelope[]): void {
     if (decoded.required) throw new PeerFault('PROTOCOL_VIOLATION', 'a required envelope of an unknown kind')
   } else if ((UNSENT_KINDS as readonly string[]).includes(kind)) {
     throw new PeerFault('PROTOCOL_VIOLATION', `${kind} without the feature that announces it`)
-  } else envelopes.push({ [kind]: decoded[kind] } as unknown as Envelope)
+  } else envelopes.push(checkedEnvelope(kind, decoded[kind]))
 }

@@ -4,8 +4,11 @@ import { PeerFault } from './fault.ts'
 
 export const SESSION_PROTOCOL = '/parley/session/1.0.0'
 export const SESSION_MINOR = 0
-/** Features that this version announces, and those that it cannot do without in a peer. */
-export const FEATURES: readonly string[] = []
+/** Durable lanes: receipts, skips and epochs. */
+export const DURABLE = 'durable'
+export const REQUESTS = 'requests'
+/** Features that this version knows, and those that it cannot do without in a peer. */
+export const FEATURES: readonly string[] = [DURABLE, REQUESTS]
 export const REQUIRED_FEATURES: readonly string[] = []
 /** What two daemons speak on a stream, as their hellos name it. */
 export interface LinkProtocol {

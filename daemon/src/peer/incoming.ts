@@ -45,9 +45,8 @@ export class IncomingLanes {
     for (const lane of this.#lanes) this.#connect(lane)
   }
 
-  /** @throws {PeerFault} `CHANNEL_LIMIT`, or `PROTOCOL_VIOLATION` for a number out of order, a durable lane or a channel that is no name */
+  /** @throws {PeerFault} `CHANNEL_LIMIT`, or `PROTOCOL_VIOLATION` for a number out of order or a channel that is no name */
   open(opening: LaneOpen): void {
-    if (opening.durable) throw new PeerFault('PROTOCOL_VIOLATION', 'a durable lane without the feature')
     if (opening.lane !== this.#lanes.length + 1)
       throw new PeerFault('PROTOCOL_VIOLATION', 'lane numbers are not consecutive')
     if (this.#lanes.length >= this.#deps.countMax) throw new PeerFault('CHANNEL_LIMIT', 'too many lanes')

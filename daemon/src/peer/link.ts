@@ -29,11 +29,18 @@ export interface LinkListener {
 export class Link extends SecureLink {
   readonly #deps: LinkDeps
   readonly #listener: LinkListener
+  /** Features of our own hello. */
+  #announced: readonly string[] = []
 
   constructor(deps: LinkDeps, listener: LinkListener) {
     super(deps, SESSION)
     this.#deps = deps
     this.#listener = listener
+  }
+
+  /** Whether both sides announced a feature. */
+  hasFeature(name: string): boolean {
+    return this.#announced.includes(name) && this.hello.features.includes(name)
   }
 
   /** Whether the opener marked this session as the successor of another, and its generation. */
@@ -56,7 +63,9 @@ export class Link extends SecureLink {
 
   protected override greeting(): Greeting {
     const { rekeyGeneration } = this.#deps
-    return { ...this.#deps.greeting(), rekey: rekeyGeneration !== undefined, generation: rekeyGeneration ?? 0 }
+    const own = this.#deps.greeting()
+    this.#announced = own.features
+    return { ...own, rekey: rekeyGeneration !== undefined, generation: rekeyGeneration ?? 0 }
   }
 
   protected override onOpen(rest: readonly Envelope[]): void {

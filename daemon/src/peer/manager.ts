@@ -13,6 +13,7 @@ import type { ByteStream, NodeId, Transport } from '../transport/port.ts'
 import { CardLearner } from './card-learner.ts'
 import { type Contact, trustOf } from './contact.ts'
 import type { Directory, DirectoryChange } from './directory.ts'
+import type { ExchangePorts } from './exchange.ts'
 import { isChannel } from './incoming.ts'
 import type { SendJob } from './outgoing.ts'
 import type { Self } from './self.ts'
@@ -25,7 +26,7 @@ export interface PeerLimits extends SessionLimits {
   readonly unsentBytesMax: number
 }
 
-export interface PeerManagerDeps {
+export interface PeerManagerDeps extends ExchangePorts {
   readonly self: Self
   readonly directory: Directory
   readonly transport: Transport
@@ -38,6 +39,8 @@ export interface PeerManagerDeps {
   readonly log: Log
   /** What waits for a contact. */
   queue(contact: string): QueueInfo
+  /** A contact was removed, and its session is over. */
+  forget(contact: string): void
   emit(body: EventBody): void
   count(name: string): void
 }
@@ -46,9 +49,12 @@ export type ManagerMessage =
   | { readonly type: 'inbound'; readonly stream: ByteStream }
   | { readonly type: 'directory'; readonly change: DirectoryChange }
   | { readonly type: 'dial-all' }
+  /** A request waits for the contact's session. */
+  | { readonly type: 'request'; readonly contact: string }
   | { readonly type: 'tick' }
   | { readonly type: 'addresses-changed' }
   | { readonly type: 'own-card' }
+  | { readonly type: 'store-reopened' }
   | { readonly type: 'say-bye' }
 
 interface Peer {
@@ -110,6 +116,9 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
         for (const contact of this.#deps.directory.list()) this.#startSession(contact)
         this.#actor.after(TICK_MS, { type: 'tick' })
         break
+      case 'request':
+        this.#request(message.contact)
+        break
       case 'tick':
         this.#tick()
         break
@@ -117,7 +126,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
         this.#tellAll({ type: 'awake' })
         break
       case 'own-card':
-        this.#tellAll({ type: 'own-card' })
+      case 'store-reopened':
+        this.#tellAll({ type: message.type })
         break
       case 'say-bye':
         this.#tellAll({ type: 'say-bye' })
@@ -252,13 +262,18 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     } else if (!peer.session.tell({ type: 'inbound', stream }, 'control')) stream.reset('no session')
   }
 
+  #request(contact: string): void {
+    if (this.#peers.get(contact)?.session.tell({ type: 'request' }, 'control') === true) return
+    this.#deps.requesting.unreachable(contact, 'PEER_OFFLINE', 'the contact has no session')
+  }
+
   #isAllowed({ blocked, trust }: Contact): boolean {
     return !blocked && (this.#deps.requiredTrust === 'known' || trust === 'verified')
   }
 
   #startSession(contact: Contact): void {
     if (!this.#isAllowed(contact) || this.#peers.has(contact.contact)) return
-    const { self, transport, receiving, randomBytes, limits, log } = this.#deps
+    const { limits, log } = this.#deps
     const id = contact.contact
     const peer: Peer = {
       info: { ...OFFLINE, since: this.#actor.clock.wallMs() },
@@ -279,16 +294,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
             mayOpen: () => this.#counts.streaming < limits.sessionCountMax
           }
           const current = this.#deps.directory.byContact(id) ?? contact
-          return new PeerSession(actor, current, {
-            self,
-            transport,
-            receiving,
-            randomBytes,
-            limits,
-            log,
-            reports,
-            room
-          })
+          return new PeerSession(actor, current, { ...this.#deps, reports, room })
         },
         restart: {
           type: 'transient',
@@ -318,12 +324,18 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#deps.transport.disconnect(contact.card.nodeId, reason)
   }
 
+  #remove(contact: Contact): void {
+    const over = this.#peers.get(contact.contact)?.session.exited ?? Promise.resolve()
+    this.#stopSession(contact, 'REMOVED')
+    void over.then(() => this.#deps.forget(contact.contact))
+  }
+
   #follow({ kind, contact, before }: DirectoryChange): void {
     const { emit } = this.#deps
     const named = { contact: contact.contact, name: contact.name }
     if (kind === 'trust') emit({ kind: 'peer.trust', ...named, trust: trustOf(contact) })
     else emit({ kind: `peer.${kind}`, ...named })
-    if (kind === 'removed') this.#stopSession(contact, 'REMOVED')
+    if (kind === 'removed') this.#remove(contact)
     else if (contact.blocked) this.#stopSession(contact, 'BLOCKED')
     else if (this.#peers.has(contact.contact))
       this.#peers.get(contact.contact)?.session.tell({ type: 'contact', contact }, 'control')

@@ -145,7 +145,7 @@ export class OpenLinks {
   /** A lane receives only while no older session of this contact may still deliver: that keeps the order. */
   #activateReceiving(): void {
     for (const open of this.#links) {
-      open.incoming.activate()
+      open.activate()
       if (!open.isReceiveEnded) return
     }
   }

@@ -5,6 +5,7 @@ import type { RandomBytes } from '../random.ts'
 import type { ByteStream, StreamEnd, Transport } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
 import type { DialLimits, DialOutcome } from './dialler.ts'
+import type { ExchangePorts } from './exchange.ts'
 import type { Link, LinkLimits } from './link.ts'
 import type { OpenLink } from './open-link.ts'
 import type { SendJob } from './outgoing.ts'
@@ -41,7 +42,7 @@ export interface SessionRoom {
   mayOpen(): boolean
 }
 
-export interface SessionDeps {
+export interface SessionDeps extends ExchangePorts {
   readonly self: Self
   readonly transport: Transport
   readonly receiving: Receiving
@@ -63,11 +64,15 @@ export type SessionMessage =
   | { readonly type: 'pulse'; readonly open: OpenLink }
   | { readonly type: 'drain-due'; readonly open: OpenLink }
   | { readonly type: 'send'; readonly job: SendJob }
+  /** An app waits to make a request. */
+  | { readonly type: 'request' }
   | SendingTimer
   | { readonly type: 'contact'; readonly contact: Contact }
   /** This daemon's card has changed. */
   | { readonly type: 'own-card' }
   /** The host woke up or its addresses changed: what was learned by failing is void. */
   | { readonly type: 'awake' }
+  /** The store is back, and what is kept was read again: the hellos of new sessions settle what the old ones left open. */
+  | { readonly type: 'store-reopened' }
   /** Ends the sessions in good order; `stop` follows. */
   | { readonly type: 'say-bye' }

@@ -6,8 +6,8 @@ import type { ByteStream } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
 import { Dialler } from './dialler.ts'
 import type { Envelope } from './envelope.ts'
+import { Exchange } from './exchange.ts'
 import { type EndCode, PeerFault } from './fault.ts'
-import { FEATURES } from './hello.ts'
 import { IncomingLanes } from './incoming.ts'
 import { Link, type LinkListener } from './link.ts'
 import { OpenLink } from './open-link.ts'
@@ -29,8 +29,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   readonly #deps: SessionDeps
   readonly #dialler: Dialler
   readonly #sending: Sending
-  /** Streams whose handshake is under way, with their deadlines. */
-  readonly #handshaking = new Map<Link, Timer>()
+  readonly #exchange: Exchange
+  /** Streams whose handshake is under way. */
+  readonly #handshaking = new Map<Link, { readonly deadline: Timer; readonly beganAt: number }>()
   readonly #links: OpenLinks
   readonly #upkeep: Upkeep
   readonly #reported: SessionReport
@@ -53,6 +54,15 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       decides: Buffer.compare(deps.self.publicKeyBytes, contact.card.publicKeyBytes) < 0,
       drainAfter: (delayMs, open) => actor.after(delayMs, { type: 'drain-due', open }),
       counted: name => deps.reports.counted(name)
+    })
+    this.#exchange = new Exchange({
+      ...deps,
+      contact: contact.contact,
+      from: contact.card.id,
+      fromName: () => this.#contact.name,
+      messageBytesMax: deps.limits.messageBytesMax,
+      current: () => this.#links.current,
+      wake: () => this.#flushSoon()
     })
     this.#dialler = new Dialler(actor, deps.transport, deps.limits, deps.randomBytes)
     this.#upkeep = new Upkeep({
@@ -108,6 +118,10 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       case 'send':
         this.#send(message.job)
         break
+      case 'request':
+        this.#exchange.checkRequests()
+        this.#needSession()
+        break
       case 'send-due':
         this.#sendDue()
         break
@@ -124,6 +138,10 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       case 'awake':
         this.#redial()
         break
+      case 'store-reopened':
+        this.#closeAll('STORE_REOPENED', 'the store was opened again')
+        this.#redial()
+        break
       case 'say-bye':
         this.#sayBye()
         break
@@ -135,9 +153,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#dialler.stop()
     const code = endCodeOf(exit)
     const detail = exit.type === 'normal' ? exit.reason : 'the session failed'
-    this.#links.close(code, detail)
-    for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
-    this.#sending.failAll('PEER_OFFLINE', 'the session has stopped')
+    this.#closeAll(code, detail)
+    this.#fail('PEER_OFFLINE', 'the session has stopped')
   }
 
   // Streams
@@ -180,12 +197,13 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
           nodeId: card.nodeId,
           cardSerial: card.serial
         },
-        greeting: () => ({ features: FEATURES, lanes: [] }),
+        greeting: () => this.#exchange.greeting(),
         ...(rekeyGeneration === undefined ? {} : { rekeyGeneration })
       },
       this
     )
-    this.#handshaking.set(link, this.#actor.after(limits.handshakeTimeoutMs, { type: 'handshake-due', link }))
+    const deadline = this.#actor.after(limits.handshakeTimeoutMs, { type: 'handshake-due', link })
+    this.#handshaking.set(link, { deadline, beganAt: this.#exchange.now })
     stream.read({
       data: chunk => {
         if (!this.#actor.tell({ type: 'bytes', link, chunk })) stream.reset('more chunks than fit')
@@ -199,15 +217,18 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   // What a link tells
 
   opened(link: Link): void {
-    this.#handshaking.get(link)?.cancel()
+    const handshake = this.#handshaking.get(link)
+    handshake?.deadline.cancel()
     this.#handshaking.delete(link)
-    const fresh = this.#openLink(link)
+    const fresh = this.#openLink(link, handshake?.beganAt ?? 0)
+    this.#exchange.opened(fresh)
     this.#deps.reports.counted('opened')
     this.#wasUp = true
     this.#refusalCount = 0
     this.#dialler.forget()
     this.#sending.stopWaiting()
     this.#links.add(fresh)
+    this.#exchange.checkRequests()
     this.#upkeep.watch(fresh)
     if (link.hello.heldCardSerial < this.#deps.self.cardSerial())
       fresh.queue({ card: { card: this.#deps.self.cardBytes() } })
@@ -219,7 +240,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     const open = this.#links.find(link)
     if (open === undefined) return
     if (open.isReceiveEnded) throw new PeerFault('PROTOCOL_VIOLATION', 'an envelope after the last one')
-    if ('run' in envelope) open.incoming.receive(envelope.run)
+    if (this.#exchange.received(open, envelope)) {
+      // Taken.
+    } else if ('run' in envelope) open.incoming.receive(envelope.run)
     else if ('credit' in envelope) {
       open.outgoing.grant(envelope.credit.lane, envelope.credit.messages, envelope.credit.bytes)
       this.#flushSoon()
@@ -228,7 +251,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     else if ('card' in envelope) this.#deps.reports.cardReceived(envelope.card.card)
     else if ('end' in envelope) this.#links.receiveEnded(open)
     else if ('bye' in envelope) this.#links.byeReceived(open, envelope.bye.code)
-    else throw new PeerFault('PROTOCOL_VIOLATION', 'a second hello')
+    else throw new PeerFault('PROTOCOL_VIOLATION', 'an envelope that has no place here')
     this.#noteSkew(open)
     this.#flushSoon()
   }
@@ -241,10 +264,10 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   }
 
   over(link: Link, code: EndCode, detail: string): void {
-    this.#handshaking.get(link)?.cancel()
+    this.#handshaking.get(link)?.deadline.cancel()
     const wasHandshaking = this.#handshaking.delete(link)
     const open = this.#links.find(link)
-    if (open !== undefined) this.#links.remove(open)
+    if (open !== undefined) this.#linkOver(open, code)
     const endCode = open?.endCode ?? code
     this.#deps.reports.counted(endCode)
     this.#deps.log.info(
@@ -262,7 +285,19 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   // Open links
 
-  #openLink(link: Link): OpenLink {
+  /** Where one link follows another in good order, both have said their last and ended their direction. */
+  #linkOver(open: OpenLink, code: EndCode): void {
+    const isReplaced = open.endCode === 'GLARE' || open.endCode === 'REKEYED'
+    this.#links.remove(open)
+    this.#exchange.over(open, isReplaced && open.isReceiveEnded && code === 'PEER_CLOSED')
+  }
+
+  #closeAll(code: EndCode, detail: string): void {
+    this.#links.close(code, detail)
+    for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
+  }
+
+  #openLink(link: Link, beganAt: number): OpenLink {
     const { receiving, limits } = this.#deps
     const { ours, theirs } = link.epochs
     const incoming = new IncomingLanes({
@@ -276,12 +311,9 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
         this.#flushSoon()
       }
     })
-    const open = new OpenLink(
-      link,
-      new OutgoingLanes(ours, Math.min(limits.laneCountMax, link.hello.limits.lanes)),
-      incoming,
-      this.#actor.clock.monotonicMs()
-    )
+    const outgoing = new OutgoingLanes(ours, Math.min(limits.laneCountMax, link.hello.limits.lanes))
+    const openedAtMs = this.#actor.clock.monotonicMs()
+    const open = new OpenLink({ link, outgoing, incoming, openedAtMs, beganAt })
     return open
   }
 
@@ -345,7 +377,12 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #send(job: SendJob): void {
     if (this.#isClosing) job.failed(new DaemonError('SHUTTING_DOWN', 'the daemon is stopping'))
     else if (!this.#sending.accept(job)) return
-    else if (this.#links.current !== undefined) this.#flushSoon()
+    else this.#needSession()
+  }
+
+  /** Something waits to be sent. */
+  #needSession(): void {
+    if (this.#links.current !== undefined) this.#flushSoon()
     else if (this.#handshaking.size === 0 && !this.#dialler.isAtIt && !this.#dialOrPlan()) this.#failQueue()
     else this.#sending.waitForSession()
   }
@@ -355,8 +392,13 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     if (this.#links.current !== undefined) return
     const { name } = this.#contact
     const detail = this.#lastEnd === undefined ? '' : ` (${this.#lastEnd.detail})`
-    if (this.#isRefused()) this.#sending.failAll('NOT_ACCEPTED', `${name} has probably not added your card`)
-    else this.#sending.failAll('PEER_OFFLINE', `${name} is not reachable${detail}`)
+    if (this.#isRefused()) this.#fail('NOT_ACCEPTED', `${name} has probably not added your card`)
+    else this.#fail('PEER_OFFLINE', `${name} is not reachable${detail}`)
+  }
+
+  #fail(code: 'PEER_OFFLINE' | 'NOT_ACCEPTED', message: string): void {
+    this.#sending.failAll(code, message)
+    this.#exchange.unreachable(code, message)
   }
 
   /** A peer that has been in session and hangs up once is more likely to be stopping or starting than to have forgotten us. */
@@ -385,12 +427,18 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #flush(): void {
     const { frameBytesMax } = this.#deps.limits
-    for (const open of this.#links.all()) {
+    const links = this.#links.all()
+    this.#exchange.follow(links)
+    for (const open of links) {
       if (open.link.isOver) continue
-      const queue = open === this.#links.current ? this.#sending.queue : undefined
-      if (queue !== undefined) this.#openLanes(open, queue)
-      const frameBytes = Math.min(frameBytesMax, open.link.hello.limits.frameBytes)
-      for (const job of open.flush(queue, frameBytes)) job.done()
+      const completed: SendJob[] = []
+      const sources = this.#exchange.sources(open)
+      if (open === this.#links.current) {
+        this.#openLanes(open, this.#sending.queue)
+        sources.push(open.runs(this.#sending.queue, completed))
+      }
+      open.flush(sources, Math.min(frameBytesMax, open.link.hello.limits.frameBytes))
+      for (const job of completed) job.done()
       // Once everything is written, our direction ends; when the peer's has too, the stream is over.
       if (open.isSendEnded && open.link.isWritable) open.link.end()
       this.#upkeep.sent(open)

@@ -138,6 +138,7 @@ class RawPeer {
         generation: 0,
         cardSerial: 1,
         heldCardSerial: 1,
+        lanes: [],
         ...change
       }
     }
