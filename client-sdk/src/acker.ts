@@ -1,26 +1,37 @@
-import type { Clock } from './clock.ts'
+import type { Clock, Timer } from './clock.ts'
+import type { Connection } from './connection.ts'
 import type { ParleyError } from './errors.ts'
 import type { Link } from './link.ts'
+import type { Acks } from './message.ts'
 
-interface AckGroup {
+/** An ack, which takes in those that follow it, or a refusal of one message. */
+interface Group {
   index: number
+  readonly reason: string | undefined
   readonly promise: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
+/** The pause before something is said again that the daemon could not write: doubled from the first to the second. */
+const PAUSE_MS_MIN = 100
+const PAUSE_MS_MAX = 2_000
+
 /**
  * Acknowledges messages of one consumer. All acks of a turn, and those that come while a call is in flight, share one call; what a
- * lost connection left open is said again on the next one.
+ * lost connection left open, or a store that could not be written, is said again.
  */
-export class Acker {
+export class Acker implements Acks {
   readonly #consumer: string
   readonly #link: Link
   readonly #clock: Clock
   #inbox: string
-  #next: AckGroup | undefined
-  #current: AckGroup | undefined
+  /** In order; the first is in flight where `#isAsking`. */
+  #groups: Group[] = []
+  #isAsking = false
   #scheduled = false
+  #pause: Timer | undefined
+  #attempt = 0
   #whenSettled: (() => void)[] = []
 
   constructor(consumer: string, link: Link, clock: Clock) {
@@ -37,22 +48,31 @@ export class Acker {
 
   /** Acknowledges everything up to and including `index`; what came from an inbox that is gone needs no ack and resolves. */
   ack(inbox: string, index: number): Promise<void> {
-    if (this.#link.ended !== undefined) return Promise.reject(this.#link.ended)
-    if (inbox !== this.#inbox) return Promise.resolve()
-    this.#next ??= newGroup(index)
-    this.#next.index = Math.max(this.#next.index, index)
-    this.#schedule()
-    return this.#next.promise
+    const last = this.#groups.at(-1)
+    const isOpen = last !== undefined && last.reason === undefined && !(this.#isAsking && this.#groups.length === 1)
+    if (!isOpen || inbox !== this.#inbox || this.#link.ended !== undefined) return this.#add(inbox, index, undefined)
+    last.index = Math.max(last.index, index)
+    return last.promise
+  }
+
+  /** Acknowledges everything before `index` and refuses the message there. */
+  reject(inbox: string, index: number, reason: string): Promise<void> {
+    return this.#add(inbox, index, reason)
   }
 
   /** Resolves once no ack is open, or the daemon is away: then what is open must wait for it. */
   settled(): Promise<void> {
-    if (this.#isIdle() || this.#link.connection === undefined) return Promise.resolve()
+    if (this.#groups.length === 0 || this.#link.connection === undefined) return Promise.resolve()
     return new Promise(resolve => this.#whenSettled.push(resolve))
   }
 
-  #isIdle(): boolean {
-    return this.#next === undefined && this.#current === undefined
+  #add(inbox: string, index: number, reason: string | undefined): Promise<void> {
+    if (this.#link.ended !== undefined) return Promise.reject(this.#link.ended)
+    if (inbox !== this.#inbox) return Promise.resolve()
+    const group = newGroup(index, reason)
+    this.#groups.push(group)
+    this.#schedule()
+    return group.promise
   }
 
   #schedule(): void {
@@ -66,64 +86,72 @@ export class Acker {
 
   #flush(): void {
     const connection = this.#link.connection
-    if (connection === undefined || this.#current !== undefined || this.#next === undefined) return
-    const group = this.#next
-    this.#next = undefined
-    this.#current = group
-    connection.request(
-      'messages.ack',
-      { consumer: this.#consumer, index: group.index },
-      { ok: () => this.#settle(group.resolve), failed: error => this.#failed(group, error) }
-    )
+    const [group] = this.#groups
+    if (connection === undefined || group === undefined || this.#isAsking || this.#pause !== undefined) return
+    this.#isAsking = true
+    this.#ask(connection, group)
   }
 
-  #failed(group: AckGroup, error: ParleyError): void {
-    if (error.code !== 'DAEMON_UNREACHABLE') {
-      this.#settle(() => group.reject(error))
-      return
+  #ask(connection: Connection, group: Group): void {
+    const { index, reason } = group
+    const reader = {
+      ok: () => this.#settle(group, group.resolve),
+      failed: (error: ParleyError) => this.#failed(group, error)
     }
-    // It stays open; acks that came meanwhile are told of by their own group.
-    this.#current = undefined
-    const later = this.#next
-    this.#next = group
-    if (later !== undefined) {
-      group.index = Math.max(group.index, later.index)
-      group.promise.then(later.resolve, later.reject)
-    }
+    const params = { consumer: this.#consumer, index }
+    if (reason === undefined) connection.request('messages.ack', params, reader)
+    else connection.request('messages.reject', { ...params, reason }, reader)
   }
 
-  #settle(run: () => void): void {
-    this.#current = undefined
+  #failed(group: Group, error: ParleyError): void {
+    if (error.code === 'STORE_UNAVAILABLE') this.#askAgainLater()
+    else if (error.code === 'DAEMON_UNREACHABLE' || error.code === 'SHUTTING_DOWN') this.#isAsking = false
+    else this.#settle(group, () => group.reject(error))
+  }
+
+  #askAgainLater(): void {
+    this.#isAsking = false
+    const pauseMs = Math.min(PAUSE_MS_MIN * 2 ** Math.min(this.#attempt++, 16), PAUSE_MS_MAX)
+    this.#pause = this.#clock.timer(pauseMs, () => {
+      this.#pause = undefined
+      this.#flush()
+    })
+  }
+
+  #settle(group: Group, run: () => void): void {
+    this.#isAsking = false
+    this.#attempt = 0
+    if (this.#groups[0] === group) this.#groups.shift()
     run()
     this.#flush()
     this.#tellSettled()
   }
 
   #up(inbox: string): void {
+    this.#pause?.cancel()
+    this.#pause = undefined
     if (inbox !== this.#inbox) {
       this.#inbox = inbox
-      this.#next?.resolve()
-      this.#next = undefined
+      for (const group of this.#groups.splice(0)) group.resolve()
     }
     this.#flush()
     this.#tellSettled()
   }
 
   #end(error: ParleyError): void {
-    this.#next?.reject(error)
-    this.#next = undefined
-    this.#current = undefined
+    this.#pause?.cancel()
+    for (const group of this.#groups.splice(0)) group.reject(error)
     this.#tellSettled()
   }
 
   #tellSettled(): void {
-    if (!this.#isIdle() && this.#link.connection !== undefined) return
+    if (this.#groups.length > 0 && this.#link.connection !== undefined) return
     for (const resolve of this.#whenSettled.splice(0)) resolve()
   }
 }
 
-function newGroup(index: number): AckGroup {
-  const group = { index, ...Promise.withResolvers<void>() }
+function newGroup(index: number, reason: string | undefined): Group {
+  const group = { index, reason, ...Promise.withResolvers<void>() }
   // An app need not wait for an ack: one that failed means that the message comes again.
   group.promise.catch(() => undefined)
   return group

@@ -1,13 +1,15 @@
 import { Acker } from './acker.ts'
 import type { Clock } from './clock.ts'
+import { Consumers } from './consumers.ts'
 import type { MethodName, Params, Result } from './contract/methods.ts'
-import type { From, Health, IdentityInfo, MessageFilter, NodeStatus } from './contract/types.ts'
+import type { From, Health, IdentityInfo, MessageFilter, MessageStateRange, NodeStatus } from './contract/types.ts'
 import { ParleyError } from './errors.ts'
 import { EventStream, type EventsOptions } from './event-stream.ts'
 import { Fetcher } from './fetcher.ts'
 import type { Link } from './link.ts'
-import { type Ack, Message } from './message.ts'
+import { type Acks, Message } from './message.ts'
 import { MessageStream } from './message-stream.ts'
+import { MessageTracker } from './message-tracker.ts'
 import { type CallOptions, Peers } from './peers.ts'
 import type { Receipt, RunReceipt } from './receipt.ts'
 import { Sender, type SendOptions } from './sender.ts'
@@ -57,8 +59,10 @@ export interface CloseOptions {
 /** A connection to the daemon of this host; made by `connect`. Every method may throw `DAEMON_UNREACHABLE` and `CLOSED`. */
 export class Client implements AsyncDisposable {
   readonly peers: Peers
+  readonly consumers: Consumers
   readonly #link: Link
   readonly #clock: Clock
+  readonly #tracker: MessageTracker
   readonly #sender: Sender
   readonly #fetcher: Fetcher
   readonly #ackers = new Map<string, Acker>()
@@ -69,9 +73,11 @@ export class Client implements AsyncDisposable {
   constructor(link: Link, clock: Clock) {
     this.#link = link
     this.#clock = clock
-    this.#sender = new Sender({ link, clock })
+    this.#tracker = new MessageTracker(link)
+    this.#sender = new Sender({ link, clock, tracker: this.#tracker })
     this.#fetcher = new Fetcher(link)
     this.peers = new Peers(link)
+    this.consumers = new Consumers(link)
   }
 
   /** Whether the daemon is there at the moment. */
@@ -92,12 +98,15 @@ export class Client implements AsyncDisposable {
   /**
    * Sends one message. Those sent in one turn to the same peer and channel leave together, in order.
    *
-   * The promise resolves when the message is accepted; with `durable: false` that is when it is on its way to a peer that is there.
-   * `body` must not change until then; text is sent as UTF-8. While the daemon is away the send waits, until its signal or `timeoutMs`
-   * ends it with `DAEMON_UNREACHABLE`; `data.accepted` tells `'no'` from `'unknown'`, and what is unknown is never sent again by itself.
+   * The promise resolves when the message is accepted: on the disk of this host, whence the daemon brings it to the peer, or tells why not (`Receipt`). With
+   * `durable: false` that is when it is on its way to a peer that is there. `body` must not change until then; text is sent as UTF-8.
    *
-   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `INVALID_PARAMS` `TOO_LARGE` `BLOCKED` `UNTRUSTED` `PEER_OFFLINE` `NOT_ACCEPTED` `TIMED_OUT`
-   * `CHANNEL_LIMIT` `NOT_SUPPORTED`; the signal's reason
+   * While the daemon is away the send waits, until its signal or `timeoutMs` ends it with `DAEMON_UNREACHABLE`; `data.accepted` tells `'no'` from
+   * `'unknown'`. What a lost connection left unknown is asked of the next one and accepted once; without `durable` it fails, and is never sent again by
+   * itself.
+   *
+   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `INVALID_PARAMS` `TOO_LARGE` `BLOCKED` `UNTRUSTED` `CHANNEL_LIMIT`; `QUEUE_FULL` and `STORE_UNAVAILABLE`
+   * with `whenFull: 'fail'`, or when the time is over; not durable: `PEER_OFFLINE` `NOT_ACCEPTED` `TIMED_OUT`; the signal's reason
    */
   send(peer: string, body: Uint8Array | string, options: SendOptions = {}): Promise<Receipt> {
     return this.#sender.send(peer, toBytes(body), options)
@@ -105,10 +114,27 @@ export class Client implements AsyncDisposable {
 
   /**
    * Sends consecutive messages to one channel of one peer: cheaper than as many sends. What is over 1 MiB in all goes in parts, one after the
-   * other; where it fails on the way, `data.sent` counts the messages that went and `data.ids` has their IDs.
+   * other; where it fails on the way, `data.sent` counts the messages that went, or were accepted, and `data.ids` has their IDs.
    */
   sendRun(peer: string, bodies: readonly (Uint8Array | string)[], options: SendOptions = {}): Promise<RunReceipt> {
     return this.#sender.sendRun(peer, bodies.map(toBytes), options)
+  }
+
+  /** How far a durable message has come, by its ID. @throws {ParleyError} `NO_SUCH_MESSAGE` */
+  async messageState(id: string, options: CallOptions = {}): Promise<MessageStateRange> {
+    const [state] = await this.#tracker.states([{ first: id, count: 1 }], options.signal)
+    if (state === undefined) throw new ParleyError('NO_SUCH_MESSAGE')
+    return state
+  }
+
+  /**
+   * Takes back a durable message that no session has taken yet, or `count` consecutive ones from `id` on: all of them or none.
+   *
+   * @throws {ParleyError} `NO_SUCH_MESSAGE` `ALREADY_SENT` `STORE_UNAVAILABLE`
+   */
+  async cancel(id: string, options: CallOptions & { readonly count?: number | undefined } = {}): Promise<void> {
+    const { count, signal } = options
+    await this.#link.call('messages.cancel', { id, ...(count !== undefined && { count }) }, signal)
   }
 
   /** Subscribes at once; the messages come as the app takes them. */
@@ -119,7 +145,8 @@ export class Client implements AsyncDisposable {
       { consumer, filter: filterOf(options), from, takeover, signal },
       {
         link: this.#link,
-        ack: ackBy(acker),
+        clock: this.#clock,
+        acks: acker ?? LOOK,
         acksSettled: async () => acker?.settled(),
         onOver: over => this.#streams.delete(over)
       }
@@ -136,7 +163,7 @@ export class Client implements AsyncDisposable {
    */
   async fetch(options: FetchOptions): Promise<Fetched> {
     const { consumer, from, max, waitMs, signal } = options
-    const ack = ackBy(consumer === null ? undefined : this.#ackerOf(consumer))
+    const acks = consumer === null ? LOOK : this.#ackerOf(consumer)
     const params = {
       consumer,
       filter: filterOf(options),
@@ -146,7 +173,7 @@ export class Client implements AsyncDisposable {
     }
     const { runs, next } = await this.#fetcher.fetch(params, signal)
     const { inbox } = this.#link.hello
-    const messages = runs.flatMap(run => run.bodies.map((_, offset) => new Message({ run, inbox, ack }, offset)))
+    const messages = runs.flatMap(run => run.bodies.map((_, offset) => new Message({ run, inbox, acks }, offset)))
     return { messages, next }
   }
 
@@ -222,10 +249,10 @@ export class Client implements AsyncDisposable {
   }
 }
 
-function ackBy(acker: Acker | undefined): Ack {
-  if (acker === undefined)
-    return async () => Promise.reject(new ParleyError('NO_SUCH_CONSUMER', 'A look cannot acknowledge.'))
-  return (inbox, index) => acker.ack(inbox, index)
+/** A look has no cursor that could move. */
+const LOOK: Acks = {
+  ack: async () => Promise.reject(new ParleyError('NO_SUCH_CONSUMER', 'A look cannot acknowledge.')),
+  reject: async () => Promise.reject(new ParleyError('NO_SUCH_CONSUMER', 'A look cannot refuse.'))
 }
 
 function filterOf(options: ReadOptions): MessageFilter {

@@ -1,5 +1,6 @@
 import type { Timer } from './clock.ts'
 import type { IdRange } from './contract/types.ts'
+import type { ParleyError } from './errors.ts'
 import { sliceIds } from './receipt.ts'
 
 /** A run has at most so many messages and bytes of bodies. More gains nothing. */
@@ -13,12 +14,21 @@ const GATHER_MS_MAX = 25
 export interface RunOptions {
   readonly durable: boolean | undefined
   readonly timeoutMs: number | undefined
+  readonly ttlMs: number | undefined
+  readonly whenFull: 'wait' | 'fail'
+}
+
+/** What the daemon gave to the messages of one call. */
+export interface Given {
+  readonly ids: readonly IdRange[]
+  /** Unix milliseconds; of a durable call whose answer came. */
+  readonly expiresAt?: number | undefined
 }
 
 /** Told of the outcome of a sink: one of the two, once. */
 export interface SinkReader {
-  /** `ids` are those of the whole call; the sink's own start at `offset`. */
-  ok(ids: readonly IdRange[], offset: number): void
+  /** What was given is for the whole call; the sink's own IDs start at `offset`. */
+  ok(given: Given, offset: number): void
   /** `ids` are those of the sink's messages that went all the same, as far as the daemon told. */
   failed(error: unknown, sent: number, ids: readonly IdRange[]): void
 }
@@ -47,8 +57,8 @@ export class Sink {
     this.#whenSettled = run
   }
 
-  ok(ids: readonly IdRange[], offset: number): void {
-    if (this.#settle()) this.#reader.ok(ids, offset)
+  ok(given: Given, offset: number): void {
+    if (this.#settle()) this.#reader.ok(given, offset)
   }
 
   fail(error: unknown, sent: number = 0, ids: readonly IdRange[] = []): void {
@@ -79,6 +89,12 @@ export class Batch {
   bytes = 0
   state: 'queued' | 'written' | 'done' = 'queued'
   error: unknown
+  /** Of a durable run that was written: the same at each attempt. */
+  number: number | undefined
+  /** The daemon may have accepted it, and only the answer was lost: it must stay as it is. */
+  mayBeAccepted = false
+  /** Why the daemon did not take it for now. */
+  refusal: ParleyError | undefined
 
   constructor(
     seq: number,
@@ -93,13 +109,25 @@ export class Batch {
     this.previous = kind === 'shared' ? undefined : kind.previous
   }
 
-  takes(sink: Sink, options: Partial<RunOptions>, nowMs: number): boolean {
-    const { durable, timeoutMs = Number.POSITIVE_INFINITY } = this.options
+  get isDurable(): boolean {
+    return this.options.durable !== false
+  }
+
+  /** Whether somebody waits for it. */
+  get isWanted(): boolean {
+    return this.mayBeAccepted ? this.sinks.some(({ settled }) => !settled) : this.sinks.length > 0
+  }
+
+  takes(sink: Sink, options: RunOptions, nowMs: number): boolean {
+    const { durable, timeoutMs = Number.POSITIVE_INFINITY, ttlMs, whenFull } = this.options
     return (
       this.isShared &&
       this.state === 'queued' &&
+      !this.mayBeAccepted &&
       durable === options.durable &&
       this.options.timeoutMs === options.timeoutMs &&
+      ttlMs === options.ttlMs &&
+      whenFull === options.whenFull &&
       nowMs - this.openedAtMs <= Math.min(GATHER_MS_MAX, timeoutMs / 10) &&
       this.count + sink.bodies.length <= RUN_COUNT_MAX &&
       this.bytes + sink.bytes <= RUN_BYTES_MAX
@@ -120,9 +148,10 @@ export class Batch {
     this.bytes -= sink.bytes
   }
 
-  /** Makes a run that never left wait again, without what was given up since. */
+  /** Makes a run wait again; without what was given up since, where it is sure that the daemon has none of it. */
   requeue(): void {
     this.state = 'queued'
+    if (this.mayBeAccepted) return
     for (const sink of this.sinks) if (sink.settled) this.remove(sink)
   }
 
@@ -132,11 +161,11 @@ export class Batch {
     return all
   }
 
-  succeed(ids: readonly IdRange[]): void {
+  succeed(given: Given): void {
     this.#finish()
     let offset = 0
     for (const sink of this.sinks) {
-      sink.ok(ids, offset)
+      sink.ok(given, offset)
       offset += sink.bodies.length
     }
   }
@@ -148,7 +177,7 @@ export class Batch {
     let offset = 0
     for (const sink of this.sinks) {
       const own = Math.min(Math.max(0, sent - offset), sink.bodies.length)
-      if (own === sink.bodies.length && ids.length > 0) sink.ok(ids, offset)
+      if (own === sink.bodies.length && ids.length > 0) sink.ok({ ids }, offset)
       else sink.fail(error, own, own > 0 ? sliceIds(ids, offset, own) : [])
       offset += sink.bodies.length
     }
@@ -160,25 +189,40 @@ export class Batch {
   }
 }
 
-/** Runs to one channel of one peer, in order. */
+/** Runs to one channel of one peer, durable or not, in order. */
 export class Lane {
   readonly key: string
   readonly peer: string
   readonly channel: string | undefined
+  readonly isDurable: boolean
   readonly queue: Batch[] = []
-  unansweredCalls = 0
+  /** Written and not answered, in order. */
+  readonly unanswered: Batch[] = []
+  /** Where the daemon takes nothing for now. */
+  readonly pause: LanePause = new LanePause()
+  /** Of the IDs that were given last; all lanes to one contact share it. */
+  epoch: string | undefined
 
-  constructor(key: string, peer: string, channel: string | undefined) {
+  constructor(
+    key: string,
+    to: { readonly peer: string; readonly channel: string | undefined; readonly isDurable: boolean }
+  ) {
     this.key = key
-    this.peer = peer
-    this.channel = channel
+    this.peer = to.peer
+    this.channel = to.channel
+    this.isDurable = to.isDurable
   }
 
   get isEmpty(): boolean {
-    return this.queue.length === 0 && this.unansweredCalls === 0
+    return this.queue.length === 0 && this.unanswered.length === 0
   }
 
-  /** Puts back a run that never left, at its place in the order. */
+  answered(batch: Batch): void {
+    const at = this.unanswered.indexOf(batch)
+    if (at >= 0) this.unanswered.splice(at, 1)
+  }
+
+  /** Puts back a run that was not taken, at its place in the order. */
   putBack(batch: Batch): void {
     batch.requeue()
     const at = this.queue.findIndex(other => other.seq > batch.seq)
@@ -188,6 +232,57 @@ export class Lane {
   remove(batch: Batch): void {
     const at = this.queue.indexOf(batch)
     if (at >= 0) this.queue.splice(at, 1)
+  }
+}
+
+/** The pause before a lane is tried again doubles from the first to the second. */
+const PAUSE_MS_MIN = 50
+const PAUSE_MS_MAX = 2_000
+
+/** Keeps a lane whose queue at the daemon is full from being tried all the time; after a pause one run goes ahead of the others. */
+export class LanePause {
+  state: 'open' | 'paused' | 'trying' = 'open'
+  error: ParleyError | undefined
+  #attempt = 0
+  #sinceMs = 0
+  #timer: Timer | undefined
+
+  /** How long to wait now. */
+  begin(error: ParleyError, nowMs: number): number {
+    this.state = 'paused'
+    this.error = error
+    this.#sinceMs = nowMs
+    return Math.min(PAUSE_MS_MIN * 2 ** Math.min(this.#attempt++, 16), PAUSE_MS_MAX)
+  }
+
+  /** How long to wait still, now that there may be room. */
+  leftMs(nowMs: number): number {
+    return Math.max(0, this.#sinceMs + PAUSE_MS_MIN - nowMs)
+  }
+
+  setTimer(timer: Timer): void {
+    this.#timer?.cancel()
+    this.#timer = timer
+  }
+
+  /** One run may go. */
+  try(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.state === 'paused') this.state = 'trying'
+  }
+
+  /** One was taken. */
+  succeeded(): void {
+    if (this.state !== 'trying') return
+    this.state = 'open'
+    this.error = undefined
+    this.#attempt = 0
+  }
+
+  end(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
   }
 }
 

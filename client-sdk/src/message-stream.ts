@@ -1,3 +1,4 @@
+import type { Clock, Timer } from './clock.ts'
 import type { Notification } from './codec.ts'
 import type { Connection } from './connection.ts'
 import { ERRORS, type ErrorCode } from './contract/errors.ts'
@@ -5,7 +6,7 @@ import type { Params } from './contract/methods.ts'
 import type { From, MessageFilter, MessageRun } from './contract/types.ts'
 import { ParleyError } from './errors.ts'
 import type { Hello, Link, LinkListener } from './link.ts'
-import { type Ack, Message } from './message.ts'
+import { type Acks, Message } from './message.ts'
 import { Pull } from './pull.ts'
 
 export interface MessageStreamOptions {
@@ -20,6 +21,9 @@ export interface MessageStreamOptions {
 const WINDOW_COUNT = 8_192
 const WINDOW_BYTES = 4 * 1024 * 1024
 
+/** Before a subscription that ended for a passing reason is made again on the same connection. */
+const AGAIN_MS = 500
+
 interface Held {
   readonly run: MessageRun
   readonly inbox: string
@@ -28,7 +32,8 @@ interface Held {
 
 export interface MessageStreamDeps {
   readonly link: Link
-  readonly ack: Ack
+  readonly clock: Clock
+  readonly acks: Acks
   /** Resolves once no ack of this consumer is open, or the daemon is away. */
   readonly acksSettled: () => Promise<void>
   readonly onOver: (stream: MessageStream) => void
@@ -40,7 +45,7 @@ export interface MessageStreamDeps {
  * It ends (without an error) on `close` of the client, abort of its signal, and when the app leaves its loop. It throws when the
  * subscription cannot go on: `CONSUMER_BUSY`, `TAKEN_OVER` and so on. A lost daemon does not end it: a named consumer goes on at the
  * daemon's cursor, and what the app had before and did not acknowledge is not given to it twice; a look goes on after the last message, or
- * from the start where the daemon's inbox is a new one.
+ * from the start where the daemon's inbox is a new one. Neither does a store that cannot be written for a while.
  */
 export class MessageStream implements AsyncIterableIterator<Message, undefined>, AsyncDisposable {
   readonly #options: MessageStreamOptions
@@ -49,6 +54,8 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
   readonly #ready = Promise.withResolvers<void>()
   readonly #listener: LinkListener
   #unwatch: (() => void) | undefined
+  #again: Timer | undefined
+  #isReady = false
   #held: Held[] = []
   /** Where the messages now held begin in `#held`. */
   #heldFrom = 0
@@ -153,6 +160,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
       this.#unsubscribed = unsubscribe(connection, result.subscription)
       return
     }
+    this.#isReady = true
     this.#subscription = result.subscription
     this.#lastIndex ??= result.next - 1
     this.#deps.link.route(result.subscription, (notification, sizeBytes) => this.#notified(notification, sizeBytes))
@@ -162,7 +170,8 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
   #refused(error: ParleyError): void {
     // The next connection tries again.
     if (error.code === 'DAEMON_UNREACHABLE' || error.code === 'SHUTTING_DOWN') return
-    this.#end(error.code === 'CLOSED' ? undefined : error)
+    if (this.#isReady && error.code === 'STORE_UNAVAILABLE') this.#subscribeAgain()
+    else this.#end(error.code === 'CLOSED' ? undefined : error)
   }
 
   #notified(notification: Notification, sizeBytes: number): void {
@@ -175,7 +184,17 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
     this.#subscription = undefined
     // Where the daemon is going the next one takes over.
     const isRetryable = Object.hasOwn(ERRORS, code) && ERRORS[code as ErrorCode].retryable
-    if (!isRetryable) this.#end(new ParleyError(code))
+    if (isRetryable) this.#subscribeAgain()
+    else this.#end(new ParleyError(code))
+  }
+
+  /** Where the connection outlives the reason. */
+  #subscribeAgain(): void {
+    this.#again?.cancel()
+    this.#again = this.#deps.clock.timer(AGAIN_MS, () => {
+      const { connection, hello } = this.#deps.link
+      if (connection !== undefined) this.#subscribe(connection, hello)
+    })
   }
 
   #deliver(run: MessageRun, sizeBytes: number): void {
@@ -198,7 +217,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
     const held = this.#held[this.#heldFrom]
     if (held === undefined) return undefined
     const { run, inbox } = held
-    const message = new Message({ run, inbox, ack: this.#deps.ack }, held.offset)
+    const message = new Message({ run, inbox, acks: this.#deps.acks }, held.offset)
     const bytes = message.body.length
     if (++held.offset === run.bodies.length) this.#dropFirst()
     this.#heldCount--
@@ -234,6 +253,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
   }
 
   #lost(): void {
+    this.#again?.cancel()
     this.#subscription = undefined
   }
 
@@ -242,6 +262,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
     this.#isReleased = true
     this.#pull.end(error)
     this.#unwatch?.()
+    this.#again?.cancel()
     this.#held = []
     this.#heldFrom = 0
     this.#ready.reject(error ?? new ParleyError('CLOSED', 'The subscription was ended before it began.'))

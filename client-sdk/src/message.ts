@@ -1,15 +1,20 @@
 import type { MessageRun } from './contract/types.ts'
 import { idAfter } from './receipt.ts'
 
-/** Acknowledges up to an index of an inbox. */
-export type Ack = (inbox: string, index: number) => Promise<void>
+/** Says what the app made of messages of an inbox. */
+export interface Acks {
+  /** Everything up to and including `index` is dealt with. */
+  ack(inbox: string, index: number): Promise<void>
+  /** Everything before `index` is, and the message there is refused. */
+  reject(inbox: string, index: number, reason: string): Promise<void>
+}
 
 /** What the messages of one delivery share. */
 export interface Delivery {
   readonly run: MessageRun
   /** The inbox whose indexes the run has. */
   readonly inbox: string
-  readonly ack: Ack
+  readonly acks: Acks
 }
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -63,6 +68,11 @@ export class Message {
     return this.#delivery.run.redelivered
   }
 
+  /** The sender's daemon was restored from a backup: this message may have come before, under another ID. */
+  get maybeDuplicate(): boolean {
+    return this.#delivery.run.maybeDuplicate
+  }
+
   /** A view on the delivery, which it keeps in memory: copy what you keep with `bytes()`. */
   get body(): Uint8Array {
     return this.#delivery.run.bodies[this.#offset] as Uint8Array
@@ -95,13 +105,21 @@ export class Message {
    * `NO_SUCH_CONSUMER` for a look, which has no cursor, and with `CLOSED`.
    */
   ack(): Promise<void> {
-    return this.#delivery.ack(this.#delivery.inbox, this.index)
+    return this.#delivery.acks.ack(this.#delivery.inbox, this.index)
+  }
+
+  /**
+   * Refuses this message: its sender is told `rejected` with the reason, at most 200 characters, where it is durable. All before it count as
+   * acknowledged, and the consumer goes on after it.
+   */
+  reject(reason: string): Promise<void> {
+    return this.#delivery.acks.reject(this.#delivery.inbox, this.index, reason)
   }
 
   /** Everything but the body. */
   toJSON(): Record<string, unknown> {
-    const { index, id, from, fromName, contact, channel, sentAt, redelivered } = this
-    return { index, id, from, fromName, contact, channel, sentAt: sentAt.getTime(), redelivered }
+    const { index, id, from, fromName, contact, channel, sentAt, redelivered, maybeDuplicate } = this
+    return { index, id, from, fromName, contact, channel, sentAt: sentAt.getTime(), redelivered, maybeDuplicate }
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): Record<string, unknown> {

@@ -31,10 +31,7 @@ export const ERRORS = {
     'Correct the parameter that the message names.'
   ),
   HELLO_REQUIRED: final('A WebSocket must start with node.hello.', 'Call node.hello first.'),
-  NOT_SUPPORTED: final(
-    'This version of the daemon cannot do that.',
-    'See what the message says; messages are sent with durable: false in this version.'
-  ),
+  NOT_SUPPORTED: final('This version of the daemon cannot do that.', 'See what the message says.'),
   VERSION_MISMATCH: final(
     'The two sides have no version, or lack a required feature, in common.',
     'Bring both to the same release.'

@@ -25,7 +25,8 @@ export interface Accepted {
 /** The outbox as the socket's methods and the status see it. Every failure is a `DaemonError`. */
 export interface OutboxApi {
   /**
-   * Resolves when the run is on disk, whole.
+   * Resolves when the run is on disk, whole. What is refused at once is thrown on the caller's stack, so that a later send of the same lane is
+   * refused with it.
    *
    * @throws {DaemonError} `QUEUE_FULL` with `scope` and `freeBytes`, `CHANNEL_LIMIT`, `STORE_UNAVAILABLE` with `accepted` (`no` or `unknown`), `IDEMPOTENCY_CONFLICT`,
    * `SHUTTING_DOWN`

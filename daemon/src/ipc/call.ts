@@ -10,6 +10,7 @@ import type { Events } from '../observe/events.ts'
 import type { RandomBytes } from '../random.ts'
 import type { IpcLimits } from './limits.ts'
 import type { IdentityApi, NodeApi, PeersApi } from './node-api.ts'
+import type { ClientClaims } from './numbered-sends.ts'
 import type { Session } from './session.ts'
 
 /** What a caller may do; each includes the ones before. */
@@ -38,6 +39,7 @@ export interface MethodDeps {
   readonly version: string
   readonly bootId: string
   readonly randomBytes: RandomBytes
+  readonly claims: ClientClaims
   /** Aborts when the daemon begins to stop. */
   readonly stopping: AbortSignal
 }
@@ -64,6 +66,8 @@ export interface MethodDefinition<M extends MethodName> {
   readonly params: string extends keyof Params<M> ? Readonly<Record<string, never>> : ShapeOf<M>
   /** Parameters that are lists of bytes: base64 texts in JSON. */
   readonly byteLists?: readonly (keyof Params<M> & string)[]
+  /** Parameters that are bytes. */
+  readonly bytes?: readonly (keyof Params<M> & string)[]
   run(params: Params<M>, call: Call): Result<M> | Promise<Result<M>>
 }
 
@@ -72,6 +76,7 @@ export interface Method {
   readonly name: MethodName
   readonly access: Access
   readonly byteLists: readonly string[]
+  readonly bytes: readonly string[]
   /** @throws {DaemonError} `INVALID_PARAMS`, and what the method throws. Starts its work on the caller's stack. */
   call(params: Readonly<Record<string, unknown>>, call: Call): object | Promise<object>
 }
@@ -83,6 +88,7 @@ export function defineMethod<M extends MethodName>(name: M, definition: MethodDe
     name,
     access: definition.access,
     byteLists: definition.byteLists ?? [],
+    bytes: definition.bytes ?? [],
     call(params, call) {
       const parsed = schema.safeParse(params)
       if (!parsed.success) throw new DaemonError('INVALID_PARAMS', describe(parsed.error))

@@ -83,6 +83,8 @@ export class IpcClient implements Behaviour<ClientMessage> {
   stopped(exit: Exit): void {
     this.#gone.abort()
     this.#session.close()
+    const { sends } = this.#session
+    if (sends !== undefined) this.#options.deps.claims.release(sends)
     this.#onIdle?.()
     if (exit.type === 'crashed') {
       this.#options.log.error({ err: exit.error }, 'an app was cut off by an error')

@@ -15,5 +15,9 @@ export type IpcLimits = Pick<
   | 'unreadBytesMax'
   | 'unreadHangUpBytes'
   | 'sendTimeoutMs'
+  | 'messageTtlMs'
+  | 'messageTtlMsMax'
+  | 'requestAnswerMs'
+  | 'requestAnswerMsMax'
   | 'shutdownTimeoutMs'
 >

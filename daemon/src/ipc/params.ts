@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseMessageId } from '../delivery/message-id.ts'
 import { CHANNEL_BYTES_MAX, isChannel } from '../peer/incoming.ts'
 
 /** Bytes of a name, an ID, or another short text. */
@@ -55,5 +56,19 @@ export const bodies: z.ZodType<readonly Uint8Array[]> = z.custom<readonly Uint8A
   value => Array.isArray(value) && value.length > 0 && value.every(body => body instanceof Uint8Array),
   { error: 'must be a list of at least one body, each of them bytes' }
 )
+
+export const messageId: z.ZodType<string> = z
+  .string()
+  .refine(value => parseMessageId(value) !== undefined, { error: 'must be a message ID: EPOCH.LANE.NUMBER' })
+export const messageCount: z.ZodType<number> = integer(1)
+export const clientId: z.ZodType<string> = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, { error: 'must be 32 hexadecimal digits' })
+
+/** The name of a request follows the rules of channels. */
+export const requestName: z.ZodType<string> = channel
+export const body: z.ZodType<Uint8Array> = z.custom<Uint8Array>(value => value instanceof Uint8Array, {
+  error: 'must be bytes'
+})
 
 export const eventsAfter: z.ZodType<string> = text(1, 128)

@@ -8,10 +8,11 @@ import type { Caller, MethodDeps } from './call.ts'
 import { type ClientMessage, IpcClient } from './client.ts'
 import { decodeMessage, type Encoding } from './codec.ts'
 import { METHODS } from './methods/all.ts'
+import { ClientClaims } from './numbered-sends.ts'
 import type { AppConnection, AppServer, HttpAnswer, PagePath } from './port.ts'
 import { MethodTable, RequestError, readRequest } from './rpc.ts'
 
-export interface IpcServerDeps extends Omit<MethodDeps, 'stopping'> {
+export interface IpcServerDeps extends Omit<MethodDeps, 'claims' | 'stopping'> {
   readonly apps: AppServer
   readonly metrics: Metrics
   readonly log: Log
@@ -48,9 +49,10 @@ class Server implements IpcServer {
 
   constructor(deps: IpcServerDeps) {
     this.#deps = deps
-    this.#methodDeps = { ...deps, stopping: this.#stopping.signal }
+    this.#methodDeps = { ...deps, claims: new ClientClaims(), stopping: this.#stopping.signal }
     deps.metrics.gauge('apps', 'Programs connected to the local socket.', () => this.#clients.size)
     deps.inbox.register(deps.metrics)
+    deps.requests.register(deps.metrics)
     this.#root = new Actor({ name: 'ipc', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
         throw new UnexpectedMessageError('mail', 'supervising')
@@ -73,8 +75,9 @@ class Server implements IpcServer {
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort()
-    const { inbox, clock, apps, limits } = this.#deps
+    const { inbox, requests, clock, apps, limits } = this.#deps
     inbox.stop()
+    requests.stop()
     const clients = [...this.#clients]
     for (const client of clients) client.tell({ type: 'end-events' })
     const drained = Promise.all([...clients.map(({ client }) => client.idle()), ...this.#posts])

@@ -2,8 +2,10 @@ import type { ErrorCode, NodeEvent, NotificationName, Notifications } from '@par
 import type { Clock } from '../actor/clock.ts'
 import type { Subscription } from '../delivery/inbox/inbox.ts'
 import type { TakeRun } from '../delivery/inbox/reader.ts'
+import type { ServeRequest, Serving } from '../delivery/requests/api.ts'
 import { DaemonError } from '../errors.ts'
 import type { Events, EventsAfter } from '../observe/events.ts'
+import type { NumberedSends } from './numbered-sends.ts'
 
 /** Events in one notification. */
 const EVENT_COUNT = 256
@@ -24,12 +26,17 @@ export interface SessionDeps {
 /** Opens a subscription at the inbox, given what takes its runs and what hears of its end. */
 export type OpenMessages = (take: TakeRun, ended: (code: ErrorCode) => void) => Subscription
 
+/** Begins to serve requests, given what takes them and what hears of the end. */
+export type OpenServing = (handlers: Pick<ServeRequest, 'take' | 'ended'>) => Serving
+
 /** What one connection has under way beside its calls: its hello and its subscriptions. */
 export class Session {
   clientName: string | undefined
+  sends: NumberedSends | undefined
   readonly #deps: SessionDeps
   readonly #messages = new Map<string, Subscription>()
   readonly #events = new Map<string, EventPusher>()
+  readonly #servings = new Map<string, Serving>()
   /** Subscriptions whose opening has not been answered yet. */
   #unstarted: (() => void)[] = []
   #lastId = 0
@@ -94,6 +101,41 @@ export class Session {
     this.#events.delete(id)
   }
 
+  /** Serves requests of a name. Nothing is pushed before `start`. */
+  addServing(open: OpenServing): string {
+    const id = this.#newId()
+    const { guard, push, hasRoom } = this.#deps
+    const serving = open({
+      take: request => {
+        let isMoreWanted = false
+        guard(() => {
+          push('requests.request', { ...request, subscription: id })
+          isMoreWanted = hasRoom()
+        })
+        return isMoreWanted
+      },
+      ended: code =>
+        guard(() => {
+          if (this.#servings.delete(id)) push('requests.ended', { subscription: id, code })
+        })
+    })
+    this.#servings.set(id, serving)
+    this.#unstarted.push(() => serving.resume())
+    return id
+  }
+
+  /** @throws {DaemonError} `NO_SUCH_SUBSCRIPTION` */
+  serving(id: string): Serving {
+    const serving = this.#servings.get(id)
+    if (serving === undefined) throw noSuch(id)
+    return serving
+  }
+
+  removeServing(id: string): void {
+    this.serving(id).close()
+    this.#servings.delete(id)
+  }
+
   /** Starts what was opened: its opening has been answered. */
   start(): void {
     if (this.#unstarted.length === 0) return
@@ -105,6 +147,7 @@ export class Session {
   /** There is room to push again. */
   resume(): void {
     for (const subscription of [...this.#messages.values()]) subscription.resume()
+    for (const serving of [...this.#servings.values()]) serving.resume()
     for (const pusher of [...this.#events.values()]) pusher.pump()
   }
 
@@ -117,13 +160,15 @@ export class Session {
   close(): void {
     for (const subscription of this.#messages.values()) subscription.close()
     for (const pusher of this.#events.values()) pusher.stop()
+    for (const serving of this.#servings.values()) serving.close()
+    this.#servings.clear()
     this.#messages.clear()
     this.#events.clear()
   }
 
   #newId(): string {
     const { subscriptionCountMax } = this.#deps
-    if (this.#messages.size + this.#events.size >= subscriptionCountMax) {
+    if (this.#messages.size + this.#events.size + this.#servings.size >= subscriptionCountMax) {
       throw new DaemonError('TOO_MANY_CALLS', `a connection has at most ${subscriptionCountMax} subscriptions`)
     }
     return `s${++this.#lastId}`

@@ -5,8 +5,10 @@ import { eventsUnsubscribe } from './events-unsubscribe.ts'
 import { identityCard } from './identity-card.ts'
 import { identityShow } from './identity-show.ts'
 import { messagesAck } from './messages-ack.ts'
+import { messagesCancel } from './messages-cancel.ts'
 import { messagesCredit } from './messages-credit.ts'
 import { messagesFetch } from './messages-fetch.ts'
+import { messagesGet } from './messages-get.ts'
 import { messagesSend } from './messages-send.ts'
 import { messagesSubscribe } from './messages-subscribe.ts'
 import { messagesUnsubscribe } from './messages-unsubscribe.ts'
@@ -21,6 +23,11 @@ import { peersList } from './peers-list.ts'
 import { peersRemove } from './peers-remove.ts'
 import { peersRename } from './peers-rename.ts'
 import { peersUpdate } from './peers-update.ts'
+import { requestsCancel } from './requests-cancel.ts'
+import { requestsRespond } from './requests-respond.ts'
+import { requestsSend } from './requests-send.ts'
+import { requestsServe } from './requests-serve.ts'
+import { requestsUnserve } from './requests-unserve.ts'
 
 /** Every method of the socket. */
 export const METHODS: readonly Method[] = [
@@ -32,6 +39,8 @@ export const METHODS: readonly Method[] = [
   messagesAck,
   messagesCredit,
   messagesFetch,
+  messagesCancel,
+  messagesGet,
   messagesSend,
   messagesSubscribe,
   messagesUnsubscribe,
@@ -45,5 +54,10 @@ export const METHODS: readonly Method[] = [
   peersList,
   peersRemove,
   peersRename,
-  peersUpdate
+  peersUpdate,
+  requestsCancel,
+  requestsRespond,
+  requestsSend,
+  requestsServe,
+  requestsUnserve
 ]

@@ -3,10 +3,10 @@ import { z } from 'zod'
 import { DaemonError } from '../../errors.ts'
 import { CHANNEL_BYTES_MAX } from '../../peer/incoming.ts'
 import { type Call, defineMethod, type Method } from '../call.ts'
-import { integer, names, shortText } from '../params.ts'
+import { clientId, integer, names, shortText } from '../params.ts'
 
 /** What a client may ask for beyond the methods of this API version. */
-const FEATURES: readonly string[] = []
+const FEATURES: readonly string[] = ['durable', 'requests', 'transfers']
 
 export const nodeHello: Method = defineMethod('node.hello', {
   access: 'read',
@@ -15,9 +15,9 @@ export const nodeHello: Method = defineMethod('node.hello', {
     apiMajor: integer(0),
     apiMinor: integer(0),
     requires: names.exactOptional(),
-    clientId: shortText.exactOptional()
+    clientId: clientId.exactOptional()
   },
-  run(params, call) {
+  async run(params, call) {
     if (params.apiMajor !== API_MAJOR) {
       const data = { apiMajor: API_MAJOR, apiMinor: API_MINOR }
       throw new DaemonError('VERSION_MISMATCH', `this daemon speaks API version ${API_MAJOR}`, { data })
@@ -26,10 +26,14 @@ export const nodeHello: Method = defineMethod('node.hello', {
     if (missing.length > 0) {
       throw new DaemonError('VERSION_MISMATCH', 'this daemon lacks a feature that is required', { data: { missing } })
     }
-    if (call.session !== undefined) call.session.clientName = params.client.name
     const { deps } = call
+    const client = params.clientId ?? Buffer.from(deps.randomBytes(16)).toString('hex')
+    // First the claim: what another connection of this client still sends can no more be accepted behind the answer.
+    claim(client, call)
+    const accepted = params.clientId === undefined ? [] : await deps.outbox.acceptedOf(client)
+    if (call.session !== undefined) call.session.clientName = params.client.name
     return {
-      clientId: params.clientId ?? Buffer.from(deps.randomBytes(16)).toString('hex'),
+      clientId: client,
       id: deps.identity.show().id,
       version: deps.version,
       apiMajor: API_MAJOR,
@@ -38,10 +42,16 @@ export const nodeHello: Method = defineMethod('node.hello', {
       limits: limitsOf(call),
       bootId: deps.bootId,
       inbox: deps.inbox.id,
-      accepted: []
+      accepted
     }
   }
 })
+
+function claim(client: string, { session, deps: { claims } }: Call): void {
+  if (session === undefined) return
+  if (session.sends !== undefined) claims.release(session.sends)
+  session.sends = claims.claim(client)
+}
 
 function limitsOf(call: Call): Limits {
   const { messageBytesMax, requestBytesMax, callCountMax, callBytesMax } = call.deps.limits
