@@ -37,6 +37,8 @@ export interface HostDeps {
   /** What must not be: a failed invariant, an error in a log. */
   finding(text: string): void
   count(event: SimulationEvent): void
+  /** What a daemon has counted, when it ends. */
+  counted(counters: Readonly<Record<string, number>>): void
 }
 
 interface Boot {
@@ -56,6 +58,8 @@ export class Host {
   readonly random: SeededRandom
   /** How often it was restored from a backup. */
   generation = 0
+  /** When its daemon was last up, by the world's clock. */
+  bootedMs = 0
   readonly #deps: HostDeps
   readonly #config: Config
   readonly #storeKeys: StoreKeys
@@ -67,6 +71,8 @@ export class Host {
   #boot: Boot | undefined
   #starting: Boot | undefined
   #client: Client | undefined
+  #onKilled: () => void = () => undefined
+  #isStopping = false
 
   constructor(name: string, deps: HostDeps) {
     this.name = name
@@ -116,8 +122,12 @@ export class Host {
     return [...this.#duplicated, ...(this.#boot?.transport.duplicated ?? [])]
   }
 
-  isInSessionWithAll(): boolean {
-    return this.isUp && this.node.status().peers.every(({ session }) => session.state === 'established')
+  /** Whether it is in session with every contact of which `isMeant` says so. */
+  isInSessionWith(isMeant: (name: string) => boolean): boolean {
+    return (
+      this.isUp &&
+      this.node.status().peers.every(({ name, session }) => session.state === 'established' || !isMeant(name))
+    )
   }
 
   /** Resolves once the daemon is up. One that is killed meanwhile, or whose disk fails it, is down again. */
@@ -139,18 +149,20 @@ export class Host {
     if (this.#starting !== boot) return
     this.#starting = undefined
     this.#boot = boot
+    this.bootedMs = this.#deps.clock.monotonicMs()
   }
-
-  #onKilled: () => void = () => undefined
 
   /** Stops as an operator would. */
   async stop(): Promise<void> {
     const boot = this.#boot
     if (boot === undefined) return
+    this.#deps.counted(boot.node.status().counters)
     const gone = new Promise<void>(resolve => {
       this.#onKilled = resolve
     })
+    this.#isStopping = true
     await Promise.race([gone, boot.node.stop()])
+    this.#isStopping = false
     if (this.#boot !== boot) return
     this.#bury(boot)
     this.#boot = undefined
@@ -188,6 +200,7 @@ export class Host {
   kill(): void {
     const boot = this.#boot ?? this.#starting
     if (boot === undefined) return
+    if (boot === this.#boot && !this.#isStopping) this.#deps.counted(boot.node.status().counters)
     this.#boot = undefined
     this.#starting = undefined
     boot.clock.kill()

@@ -22,6 +22,8 @@ export class World {
   readonly tally: Tally = new Tally()
   /** What a daemon must never do: log an error, fail. */
   readonly findings: string[] = []
+  /** What the daemons counted, those that are gone too. */
+  readonly counters = new Map<string, number>()
   readonly #options: WorldOptions
 
   constructor(seed: string, options: WorldOptions = {}) {
@@ -53,7 +55,12 @@ export class World {
       limits,
       wraps,
       finding: text => this.findings.push(text),
-      count: (event: SimulationEvent) => this.tally.add(event)
+      count: (event: SimulationEvent) => this.tally.add(event),
+      counted: counters => {
+        for (const [counter, count] of Object.entries(counters)) {
+          this.counters.set(counter, (this.counters.get(counter) ?? 0) + count)
+        }
+      }
     })
     this.hosts.push(host)
     await this.run(host.start())
@@ -95,7 +102,7 @@ export class World {
 
   /** Waits until every two hosts that run are in one session. */
   async inSession(limitMs = 400_000): Promise<void> {
-    await this.until(() => this.hosts.every(host => host.isInSessionWithAll()), limitMs)
+    await this.until(() => this.hosts.every(host => host.isInSessionWith(() => true)), limitMs)
   }
 
   /** @throws {Error} where a daemon did what it must never do */

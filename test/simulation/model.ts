@@ -1,0 +1,398 @@
+import type { MessageStateRange } from '@parley/client-sdk'
+import type { SimulationEvent } from './tally.ts'
+
+// The promise, as short as it can be written: what apps handed over, what they were told of it, and what apps of the peer saw.
+// Nothing here knows how it is kept.
+
+/** One message that an app handed over. */
+export interface Sent {
+  /** Names it, and starts its body. */
+  readonly token: string
+  readonly from: string
+  readonly to: string
+  /** Those of one stream were handed over in the order of their numbers. */
+  readonly stream: string
+  readonly number: number
+  readonly isDurable: boolean
+  readonly startedMs: number
+  /** Set when the app was told that it is accepted. */
+  id?: string
+  acceptedMs?: number
+  /** The app was told that it is not accepted. */
+  refused?: string
+  /** The last that the app was told of it, and when. */
+  told?: { readonly state: MessageStateRange['state']; readonly reached?: string; readonly reason?: string }
+  readonly was: Set<string>
+  /** Of these, what came as an event, unasked. */
+  readonly events: Set<string>
+}
+
+/** What an app saw, once for each time. */
+export interface Seen {
+  readonly host: string
+  readonly consumer: string | null
+  readonly index: number
+  readonly id: string
+  readonly from: string
+  readonly token: string
+  readonly redelivered: boolean
+  readonly maybeDuplicate: boolean
+  readonly atMs: number
+}
+
+/** One message in the inbox of a host, as apps saw it. */
+interface Entry {
+  readonly host: string
+  readonly generation: number
+  readonly index: number
+  readonly id: string
+  readonly token: string
+  readonly isMarked: boolean
+  readonly atMs: number
+}
+
+interface Restore {
+  readonly host: string
+  /** When the copy was made, and when it was put back. */
+  readonly copiedMs: number
+  readonly atMs: number
+}
+
+interface Cursor {
+  acked: number
+  readonly seen: Map<number, string>
+}
+
+const FINAL = new Set(['handled', 'expired', 'rejected', 'cancelled'])
+const RANK: Readonly<Record<string, number>> = { accepted: 0, sent: 1, expiring: 2, stored: 3, handled: 4 }
+
+/** Keeps the books, and says what is wrong with them. */
+export class Model {
+  readonly wrong: string[] = []
+  readonly #count: (event: SimulationEvent) => void
+  readonly #sent = new Map<string, Sent>()
+  /** By sender and ID. */
+  readonly #byId = new Map<string, Sent>()
+  readonly #byIndex = new Map<string, Entry>()
+  readonly #byMessage = new Map<string, Entry>()
+  readonly #byToken = new Map<string, Entry[]>()
+  readonly #cursors = new Map<string, Cursor>()
+  /** The highest index that an app acknowledged or was about to, by host. */
+  readonly #asked = new Map<string, number>()
+  readonly #rejected = new Set<string>()
+  readonly #restores: Restore[] = []
+  /** What a sender was told that its peer has forgotten. */
+  readonly #forgotten = new Set<string>()
+  readonly #blocked = new Map<string, number>()
+  readonly #bootedMs = new Map<string, number>()
+  readonly #strangers = new Set<string>()
+  readonly #generations = new Map<string, number>()
+
+  constructor(count: (event: SimulationEvent) => void) {
+    this.#count = count
+  }
+
+  // What apps do
+
+  send(message: Omit<Sent, 'was' | 'events'>): Sent {
+    const sent: Sent = { ...message, was: new Set(), events: new Set() }
+    this.#sent.set(sent.token, sent)
+    return sent
+  }
+
+  accepted(sent: Sent, id: string, atMs: number): void {
+    if (sent.id !== undefined && sent.id !== id) this.fault(`${sent.token} was accepted as ${sent.id} and as ${id}`)
+    const other = this.#byId.get(`${sent.from} ${id}`)
+    if (other !== undefined && other !== sent && !this.#wasRestored(sent.from))
+      this.fault(`${id} was given to ${other.token} and to ${sent.token}`)
+    sent.id = id
+    sent.acceptedMs ??= atMs
+    this.#byId.set(`${sent.from} ${id}`, sent)
+    if (sent.isDurable) this.#count('message accepted')
+  }
+
+  refused(sent: Sent, code: string): void {
+    sent.refused = code
+  }
+
+  /** An app of `from` was told how far its messages are. Ranges of messages whose acceptance nobody heard of are not known here. */
+  told(
+    from: string,
+    id: string,
+    { state, reached, reason }: Omit<MessageStateRange, 'first' | 'count'>,
+    how: 'event' | 'answer'
+  ): void {
+    const sent = this.#byId.get(`${from} ${id}`)
+    if (sent === undefined) return
+    if (how === 'event') sent.events.add(state)
+    const { told } = sent
+    if (told !== undefined && FINAL.has(told.state) && told.state !== state && !this.#wasRestored(from))
+      this.fault(`${sent.token} was told ${told.state} and then ${state}`)
+    if (told !== undefined && (RANK[told.state] ?? 0) > (RANK[state] ?? 9) && !this.#wasRestored(from)) return
+    if (!sent.was.has(state)) this.#countState(state, reached)
+    sent.was.add(state)
+    sent.told = { state, ...(reached !== undefined && { reached }), ...(reason !== undefined && { reason }) }
+    if (state === 'handled' && !this.#mayBeHandled(sent))
+      this.fault(`${sent.token} is called handled and nobody acknowledged it`)
+    if (state === 'rejected' && !this.#rejected.has(sent.token))
+      this.fault(`${sent.token} is called rejected (${reason}) and nobody rejected it`)
+  }
+
+  /** An app saw a message. `generation` counts the restores of its host. */
+  saw(seen: Seen, generation: number): void {
+    const sent = this.#sent.get(seen.token)
+    if (sent === undefined) {
+      this.fault(`${seen.host} saw ${seen.id}, which nobody sent`)
+      return
+    }
+    if (sent.to !== seen.host || sent.from !== seen.from) this.fault(`${seen.host} saw ${seen.token} from ${seen.from}`)
+    this.#judgeTrust(seen, sent)
+    this.#judgeEntry(seen, sent, generation)
+    this.#judgeCursor(seen)
+    if (sent.refused !== undefined) this.fault(`${seen.token} was refused (${sent.refused}) and delivered`)
+  }
+
+  ackAsked(host: string, index: number): void {
+    this.#asked.set(host, Math.max(this.#asked.get(host) ?? 0, index))
+  }
+
+  acked(host: string, consumer: string, index: number): void {
+    const cursor = this.#cursor(host, consumer)
+    cursor.acked = Math.max(cursor.acked, index)
+    this.#count('ack')
+  }
+
+  rejectAsked(token: string): void {
+    this.#rejected.add(token)
+  }
+
+  sought(host: string, consumer: string): void {
+    this.#cursor(host, consumer).acked = 0
+  }
+
+  // What is done to hosts
+
+  /** Returns what it is a restore of, by what has happened since the copy. */
+  restored(host: string, copiedMs: number, atMs: number): readonly SimulationEvent[] {
+    this.#restores.push({ host, copiedMs, atMs })
+    const isSender = this.acceptedMessages().some(({ from, acceptedMs = 0 }) => from === host && acceptedMs > copiedMs)
+    const isReceiver = [...this.#byIndex.values()].some(entry => entry.host === host && entry.atMs > copiedMs)
+    this.#generations.set(host, (this.#generations.get(host) ?? 0) + 1)
+    for (const key of [...this.#cursors.keys()]) if (key.startsWith(`${host} `)) this.#cursors.delete(key)
+    return [
+      ...(isSender ? (['restore of a sender'] as const) : []),
+      ...(isReceiver ? (['restore of a receiver'] as const) : [])
+    ]
+  }
+
+  /** A daemon is up; what its apps were told by the one before it need not come again. */
+  booted(host: string, atMs: number): void {
+    this.#bootedMs.set(host, atMs)
+  }
+
+  forgotten(from: string, id: string): void {
+    const sent = this.#byId.get(`${from} ${id}`)
+    if (sent !== undefined) this.#forgotten.add(sent.token)
+  }
+
+  /** `host` does not talk to `other` any more, since now. */
+  blocked(host: string, other: string, atMs: number): void {
+    this.#blocked.set(`${host} ${other}`, atMs)
+  }
+
+  unblocked(host: string, other: string): void {
+    this.#blocked.delete(`${host} ${other}`)
+  }
+
+  /** `host` never knew `other`. */
+  stranger(host: string, other: string): void {
+    this.#strangers.add(`${host} ${other}`)
+  }
+
+  // What is asked at the end
+
+  /** Durable messages that were accepted. */
+  acceptedMessages(): readonly Sent[] {
+    return [...this.#sent.values()].filter(({ id, isDurable }) => isDurable && id !== undefined)
+  }
+
+  hasSeen(token: string): boolean {
+    return this.#byToken.has(token)
+  }
+
+  /** Whether nothing more is due of this message. */
+  isSettled(sent: Sent): boolean {
+    return (
+      this.#isExcused(sent) ||
+      this.#strangers.has(`${sent.to} ${sent.from}`) ||
+      (sent.told !== undefined &&
+        FINAL.has(sent.told.state) &&
+        (sent.told.state !== 'handled' || this.hasSeen(sent.token)))
+    )
+  }
+
+  /** Once all is mended and time has passed. */
+  judgeEnd(): void {
+    for (const sent of this.acceptedMessages()) this.#judgeFate(sent)
+    this.#judgeOrder()
+  }
+
+  /** Where nothing was broken nothing is late, and nothing is lost that was not durable. */
+  judgeCalm(latencyMsMax: number): void {
+    for (const { token, id, acceptedMs = 0 } of this.#sent.values()) {
+      const first = this.#byToken.get(token)?.[0]
+      if (id !== undefined && first === undefined) this.fault(`${token} is lost, and nothing was broken`)
+      if (first !== undefined && first.atMs - acceptedMs > latencyMsMax)
+        this.fault(`${token} took ${first.atMs - acceptedMs} ms, and nothing was broken`)
+    }
+  }
+
+  #judgeFate(sent: Sent): void {
+    const { token, told } = sent
+    const isSeen = this.hasSeen(token)
+    if (isSeen) this.#judgeNever(sent)
+    if (this.#strangers.has(`${sent.to} ${sent.from}`)) {
+      if (told !== undefined && told.state !== 'expired' && told.state !== 'accepted' && told.state !== 'cancelled')
+        this.fault(`${token} is ${told.state} at a peer that does not know its sender`)
+      return
+    }
+    if (this.#isExcused(sent)) return
+    if (told === undefined || !FINAL.has(told.state))
+      this.fault(
+        `${token} (${sent.id}) was accepted and is ${told?.state ?? 'in no state'} to the end${isSeen ? ', though it was seen' : ''}`
+      )
+    else if (!sent.events.has(told.state) && (sent.acceptedMs ?? 0) > (this.#bootedMs.get(sent.from) ?? 0))
+      this.fault(`${token} (${sent.id}) is ${told.state} and no event has told it`)
+    else if (!isSeen && told.state !== 'expired' && told.state !== 'cancelled')
+      this.fault(`${token} (${sent.id}) is ${told.state} and no app saw it`)
+  }
+
+  #judgeNever({ token, told, from, was }: Sent): void {
+    if (this.#wasRestored(from)) return
+    if (told?.state === 'cancelled' || (told?.state === 'expired' && told.reached === 'no'))
+      this.fault(`${token} is ${told.state} and was delivered (told: ${[...was].join(', ')})`)
+  }
+
+  #judgeOrder(): void {
+    const lanes = new Map<string, Entry[]>()
+    const streams = new Map<string, Entry[]>()
+    for (const entry of this.#byIndex.values()) {
+      push(lanes, `${entry.host} ${entry.generation} ${entry.id.slice(0, entry.id.lastIndexOf('.'))}`, entry)
+      const sent = this.#sent.get(entry.token) as Sent
+      if (!this.#wasRestored(sent.from) && !this.#wasRestored(sent.to)) push(streams, sent.stream, entry)
+    }
+    for (const [lane, entries] of lanes)
+      this.#judgeAscending(`lane ${lane}`, entries, ({ id }) => Number(id.slice(id.lastIndexOf('.') + 1)))
+    for (const [stream, entries] of streams)
+      this.#judgeAscending(`stream ${stream}`, entries, ({ token }) => (this.#sent.get(token) as Sent).number)
+  }
+
+  #judgeAscending(what: string, entries: readonly Entry[], key: (entry: Entry) => number): void {
+    const sorted = entries.toSorted((a, b) => a.index - b.index)
+    for (let at = 1; at < sorted.length; at++) {
+      const [before, after] = [sorted[at - 1] as Entry, sorted[at] as Entry]
+      if (key(before) >= key(after)) {
+        this.fault(`${what}: ${after.token} (${after.index}) came after ${before.token} (${before.index})`)
+        return
+      }
+    }
+  }
+
+  #judgeTrust(seen: Seen, sent: Sent): void {
+    const key = `${seen.host} ${seen.from}`
+    const blockedMs = this.#blocked.get(key)
+    if (this.#strangers.has(key)) this.fault(`${seen.host} saw ${seen.token}, and does not know ${seen.from}`)
+    if (blockedMs !== undefined && sent.startedMs > blockedMs)
+      this.fault(`${seen.host} saw ${seen.token} of ${seen.from}, who is blocked`)
+  }
+
+  #judgeEntry(seen: Seen, sent: Sent, generation: number): void {
+    const entry: Entry = {
+      host: seen.host,
+      generation,
+      index: seen.index,
+      id: seen.id,
+      token: seen.token,
+      isMarked: seen.maybeDuplicate,
+      atMs: seen.atMs
+    }
+    const index = `${seen.host} ${generation} ${seen.index}`
+    const there = this.#byIndex.get(index)
+    if (there !== undefined) {
+      if (there.id !== seen.id || there.token !== seen.token)
+        this.fault(
+          `index ${seen.index} of ${seen.host} was ${there.token} (${there.id}) and is ${seen.token} (${seen.id})`
+        )
+      return
+    }
+    this.#byIndex.set(index, entry)
+    const message = `${seen.host} ${generation} ${seen.from} ${seen.id}`
+    const same = this.#byMessage.get(message)
+    if (same !== undefined) this.fault(`${seen.token} (${seen.id}) has the indexes ${same.index} and ${seen.index}`)
+    this.#byMessage.set(message, entry)
+    const others = (this.#byToken.get(seen.token) ?? []).filter(other => other.generation === generation)
+    if (others.length > 0 && !(this.#wasRestored(sent.from) && seen.maybeDuplicate))
+      this.fault(`${seen.token} came as ${others[0]?.id} and as ${seen.id}`)
+    push(this.#byToken, seen.token, entry)
+    this.#count(sent.isDurable ? 'message delivered' : 'message not durable delivered')
+  }
+
+  #judgeCursor({ host, consumer, index, token, redelivered }: Seen): void {
+    if (consumer === null) return
+    const cursor = this.#cursor(host, consumer)
+    if (index <= cursor.acked)
+      this.fault(`${consumer} of ${host} had acknowledged ${cursor.acked} and got ${token} (${index})`)
+    if (cursor.seen.has(index)) {
+      if (!redelivered) this.fault(`${consumer} of ${host} got ${token} (${index}) again, and it was not marked`)
+      this.#count('redelivery')
+    }
+    cursor.seen.set(index, token)
+  }
+
+  #mayBeHandled(sent: Sent): boolean {
+    const entries = this.#byToken.get(sent.token) ?? []
+    return this.#wasRestored(sent.to) || entries.some(({ index }) => index <= (this.#asked.get(sent.to) ?? 0))
+  }
+
+  /** A restore may undo what was accepted since the copy, and what was stored since then where the sender was told so. */
+  #isExcused(sent: Sent): boolean {
+    return this.#restores.some(({ host, copiedMs, atMs }) => {
+      const wasBefore = (sent.acceptedMs ?? sent.startedMs) <= atMs
+      if (host === sent.from)
+        return wasBefore && ((sent.acceptedMs ?? 0) >= copiedMs || this.hasSeen(sent.token) || sent.was.has('stored'))
+      if (host !== sent.to || !wasBefore) return false
+      return this.#forgotten.has(sent.token) || this.hasSeen(sent.token)
+    })
+  }
+
+  #wasRestored(host: string): boolean {
+    return (this.#generations.get(host) ?? 0) > 0
+  }
+
+  #cursor(host: string, consumer: string): Cursor {
+    const key = `${host} ${consumer}`
+    let cursor = this.#cursors.get(key)
+    if (cursor === undefined) {
+      cursor = { acked: 0, seen: new Map() }
+      this.#cursors.set(key, cursor)
+    }
+    return cursor
+  }
+
+  #countState(state: string, reached: string | undefined): void {
+    if (state === 'handled') this.#count('message handled')
+    if (state === 'expired') this.#count(reached === 'maybe' ? 'expiry maybe' : 'expiry no')
+    if (state === 'cancelled') this.#count('cancel')
+  }
+
+  /** Writes down what must not be. */
+  fault(text: string): void {
+    if (this.wrong.length < 20) this.wrong.push(text)
+  }
+}
+
+function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [item])
+  else list.push(item)
+}
