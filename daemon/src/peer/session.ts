@@ -1,6 +1,5 @@
 import type { SessionState } from '@parley/client-sdk/contract'
 import type { Actor, Behaviour, Exit } from '../actor/actor.ts'
-import type { Timer } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
 import type { ByteStream } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
@@ -8,8 +7,9 @@ import { Dialler } from './dialler.ts'
 import type { Envelope } from './envelope.ts'
 import { Exchange } from './exchange.ts'
 import { type EndCode, PeerFault } from './fault.ts'
+import { Handshakes } from './handshakes.ts'
 import { IncomingLanes } from './incoming.ts'
-import { Link, type LinkListener } from './link.ts'
+import type { Link, LinkListener } from './link.ts'
 import { OpenLink } from './open-link.ts'
 import { OpenLinks } from './open-links.ts'
 import { OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
@@ -30,8 +30,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   readonly #dialler: Dialler
   readonly #sending: Sending
   readonly #exchange: Exchange
-  /** Streams whose handshake is under way. */
-  readonly #handshaking = new Map<Link, { readonly deadline: Timer; readonly beganAt: number }>()
+  readonly #handshakes: Handshakes
   readonly #links: OpenLinks
   readonly #upkeep: Upkeep
   readonly #reported: SessionReport
@@ -55,6 +54,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       drainAfter: (delayMs, open) => actor.after(delayMs, { type: 'drain-due', open }),
       counted: name => deps.reports.counted(name)
     })
+    this.#handshakes = new Handshakes(actor, deps, this)
     this.#exchange = new Exchange({
       ...deps,
       contact: contact.contact,
@@ -72,7 +72,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       pulseAfter: (delayMs, open) => actor.after(delayMs, { type: 'pulse', open }),
       isCurrent: open => open === this.#links.current,
       dialSuccessor: generation => {
-        if (this.#handshaking.size === 0) this.#dialler.planRekey(generation)
+        if (this.#handshakes.count === 0) this.#dialler.planRekey(generation)
       }
     })
     // By mail, so that whoever starts this actor knows it by the time it reports.
@@ -162,7 +162,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #inbound(stream: ByteStream): void {
     if (this.#links.current === undefined) this.#dialler.forget()
     const { handshakesAtOncePerContact } = this.#deps.limits
-    if (this.#isClosing || this.#handshaking.size >= handshakesAtOncePerContact || !this.#dialler.mayHandshake()) {
+    if (this.#isClosing || this.#handshakes.count >= handshakesAtOncePerContact || !this.#dialler.mayHandshake()) {
       this.#deps.reports.counted('HANDSHAKE_LIMIT')
       stream.reset('too many handshakes')
       if (this.#links.current === undefined) this.#dialler.dialLater()
@@ -171,7 +171,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #dialled(stream: ByteStream, rekeyGeneration: number | undefined): void {
     this.#dialler.roundOver()
-    const isFirst = this.#handshaking.size === 0 && this.#links.current === undefined
+    const isFirst = this.#handshakes.count === 0 && this.#links.current === undefined
     if (this.#isClosing) stream.reset('stopping')
     else if (isFirst && !this.#deps.room.mayOpen()) {
       this.#deps.reports.counted('SESSION_LIMIT')
@@ -181,46 +181,16 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   }
 
   #begin(stream: ByteStream, rekeyGeneration: number | undefined): void {
-    const { self, limits, randomBytes } = this.#deps
-    const { card } = this.#contact
-    const link = new Link(
-      {
-        stream,
-        self,
-        limits,
-        randomBytes,
-        clock: this.#actor.clock,
-        peer: {
-          id: card.id,
-          publicKey: card.publicKey,
-          fingerprint: card.fingerprint,
-          nodeId: card.nodeId,
-          cardSerial: card.serial
-        },
-        greeting: () => this.#exchange.greeting(),
-        ...(rekeyGeneration === undefined ? {} : { rekeyGeneration })
-      },
-      this
-    )
-    const deadline = this.#actor.after(limits.handshakeTimeoutMs, { type: 'handshake-due', link })
-    this.#handshaking.set(link, { deadline, beganAt: this.#exchange.now })
-    stream.read({
-      data: chunk => {
-        if (!this.#actor.tell({ type: 'bytes', link, chunk })) stream.reset('more chunks than fit')
-      },
-      drained: () => void this.#actor.tell({ type: 'drained', link }, 'control'),
-      ended: () => void this.#actor.tell({ type: 'ended', link }, 'control'),
-      closed: end => void this.#actor.tell({ type: 'closed', link, end }, 'control')
+    this.#handshakes.begin(stream, this.#contact, this.#exchange.now, {
+      greeting: () => this.#exchange.greeting(),
+      ...(rekeyGeneration === undefined ? {} : { rekeyGeneration })
     })
   }
 
   // What a link tells
 
   opened(link: Link): void {
-    const handshake = this.#handshaking.get(link)
-    handshake?.deadline.cancel()
-    this.#handshaking.delete(link)
-    const fresh = this.#openLink(link, handshake?.beganAt ?? 0)
+    const fresh = this.#openLink(link, this.#handshakes.done(link) ?? 0)
     this.#exchange.opened(fresh)
     this.#deps.reports.counted('opened')
     this.#wasUp = true
@@ -264,8 +234,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   }
 
   over(link: Link, code: EndCode, detail: string): void {
-    this.#handshaking.get(link)?.deadline.cancel()
-    const wasHandshaking = this.#handshaking.delete(link)
+    const wasHandshaking = this.#handshakes.done(link) !== undefined
     const open = this.#links.find(link)
     if (open !== undefined) this.#linkOver(open, code)
     const endCode = open?.endCode ?? code
@@ -294,7 +263,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 
   #closeAll(code: EndCode, detail: string): void {
     this.#links.close(code, detail)
-    for (const link of [...this.#handshaking.keys()]) link.close(code, detail)
+    this.#handshakes.close(code, detail)
   }
 
   #openLink(link: Link, beganAt: number): OpenLink {
@@ -357,7 +326,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   /** No session is up. After a failed dial or handshake of ours, what waits has waited long enough. */
   #wentOffline(dialFailed: boolean): void {
     if (this.#isClosing) return
-    if (this.#handshaking.size === 0 && !this.#dialler.isBusy) {
+    if (this.#handshakes.count === 0 && !this.#dialler.isBusy) {
       if (dialFailed) this.#failQueue()
       this.#dialler.dialLater()
     }
@@ -383,7 +352,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   /** Something waits to be sent. */
   #needSession(): void {
     if (this.#links.current !== undefined) this.#flushSoon()
-    else if (this.#handshaking.size === 0 && !this.#dialler.isAtIt && !this.#dialOrPlan()) this.#failQueue()
+    else if (this.#handshakes.count === 0 && !this.#dialler.isAtIt && !this.#dialOrPlan()) this.#failQueue()
     else this.#sending.waitForSession()
   }
 
@@ -462,7 +431,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #sayBye(): void {
     this.#isClosing = true
     this.#dialler.stop()
-    for (const link of [...this.#handshaking.keys()]) link.close('STOPPING', 'the daemon is stopping')
+    this.#handshakes.close('STOPPING', 'the daemon is stopping')
     this.#links.sayBye('STOPPING', 'the daemon is stopping')
     this.#sending.failAll('SHUTTING_DOWN', 'the daemon is stopping')
     if (this.#links.count === 0) this.#deps.reports.closed()
@@ -484,7 +453,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     if (this.#links.current !== undefined) {
       return this.#dialler.isRekeying || this.#links.isRekeying ? 'rekeying' : 'established'
     }
-    if (this.#handshaking.size > 0) return 'negotiating'
+    if (this.#handshakes.count > 0) return 'negotiating'
     return this.#dialler.isBusy ? 'dialling' : 'offline'
   }
 
