@@ -80,8 +80,8 @@ const CHECKS: Checks = {
     const { code, text } = reject
     assertText(code)
     assertText(text)
-    // What was not written reads as null or nothing; of two subjects the decoder keeps the last.
-    if (typeof reject.lane === 'number') return { lane: reject.lane, code, text }
+    // What was not written is not the object's own; of two subjects the decoder keeps the last.
+    if (Object.hasOwn(reject, 'lane') && reject.lane !== undefined) return { lane: reject.lane, code, text }
     return { request: bytesOf(reject.request, REQUEST_ID_BYTES, 'a request ID'), code, text }
   }
 }
@@ -98,7 +98,7 @@ function laneMark({ epoch, lane, stored, tag }: LaneMark): LaneMark {
   }
 }
 
-function bytesOf(bytes: Uint8Array | null | undefined, length: number, what: string): Uint8Array {
+function bytesOf(bytes: Uint8Array | undefined, length: number, what: string): Uint8Array {
   if (bytes?.length !== length) throw wrong(`${what} of the wrong size`)
   return new Uint8Array(bytes)
 }
