@@ -248,6 +248,29 @@ export const limitsSchema = z.strictObject({
   answerContactBytesMax: bytes(16 * MiB, 2 * MiB, 256 * MiB, 'Answers that wait to be sent to one contact.'),
   answerAllBytesMax: bytes(64 * MiB, 2 * MiB, 1_024 * MiB, 'Answers that wait to be sent to all contacts.'),
 
+  // files
+  transferCountMax: count(256, 1, 10_000, 'Files on their way with all contacts, each way, offered or begun.'),
+  transferContactCountMax: count(16, 1, 1_000, 'The same with one contact.'),
+  transferWindowBytes: bytes(
+    2 * MiB,
+    512 * KiB,
+    64 * MiB,
+    'Of one file, sent beyond what the receiving program has synced: enough for 40 MB/s at 50 ms.'
+  ),
+  transferBytesMax: bytes(
+    64 * MiB,
+    512 * KiB,
+    4_096 * MiB,
+    'The windows of all files that are received at once: the memory that they may take.'
+  ),
+  transferKeptMs: ms(
+    10 * MINUTE,
+    SECOND,
+    DAY,
+    'How long a file that has neither a program here nor a stream is remembered; a program may offer it again at any time.'
+  ),
+  transferOfferMs: ms(DAY, MINUTE, 30 * DAY, 'How long a file is offered to programs that do not accept it.'),
+
   // the store
   storeReserveBytes: bytes(
     4 * MiB,
@@ -338,6 +361,8 @@ const ORDERED: readonly (readonly [keyof Limits, keyof Limits, 'below' | 'orEqua
   ['inboxLaneBytesMax', 'inboxContactBytesMax', 'orEqual'],
   ['inboxContactBytesMax', 'inboxDiskBytesMax', 'orEqual'],
   ['messageBytesMax', 'consumerUnackedBytesMax', 'orEqual'],
+  ['transferContactCountMax', 'transferCountMax', 'orEqual'],
+  ['transferWindowBytes', 'transferBytesMax', 'orEqual'],
   ['requestBytesMax', 'callBytesMax', 'orEqual'],
   ['streamUnsentBytesMax', 'unsentBytesMax', 'orEqual'],
   ['pushBytesMax', 'unreadBytesMax', 'below'],

@@ -159,6 +159,28 @@ export const ERRORS = {
     'Read the state again and go on from "now" or "start".'
   ),
 
+  // files
+  NO_SUCH_TRANSFER: again(
+    'There is no such file on its way here, or it is over.',
+    'Wait until its sender offers it again, or see `parley receive-files`.'
+  ),
+  TRANSFER_POSITION: again('The receiver of the file goes on at another position.', 'Go on at data.position.'),
+  TRANSFER_BUSY: final('Another program receives that file.', 'End that one, or accept with takeover: true.'),
+  TRANSFER_CANCELLED: final(
+    'The file was refused, or one side ended it.',
+    'Ask the peer; send it anew if it is wanted.'
+  ),
+  TRANSFER_CORRUPT: final(
+    'What arrived is not what was sent: a hash differs.',
+    'Send the file anew; it may have changed while it was sent.'
+  ),
+  TRANSFER_CONFLICT: final(
+    'That transfer ID belongs to another file.',
+    'Use the ID with the same peer, name and size.'
+  ),
+  TRANSFER_LIMIT: again('Too many files are on their way.', 'Wait until some are over, or cancel them.'),
+  FILE_FAILED: final('A file cannot be read or written.', 'Look at what the message names: space, mode, name.'),
+
   // starting
   CONFIG_NOT_FOUND: final('The named configuration file is not there.', 'Check the path.'),
   CONFIG_INVALID: final(

@@ -1,4 +1,4 @@
-import type { HealthComponent, IdRange, MessageStateRange, SessionState, Trust } from './types.ts'
+import type { HealthComponent, IdRange, MessageStateRange, SessionState, TransferInfo, Trust } from './types.ts'
 
 /** What an event says, by `kind`. More kinds and members may come; a client ignores what it does not know. */
 export type EventBody =
@@ -32,6 +32,21 @@ export type EventBody =
     }
   /** The wall clock moved against the monotonic one. */
   | { readonly kind: 'clock.stepped'; readonly byMs: number }
+  /** A contact offers a file; `file` is its name. */
+  | {
+      readonly kind: 'transfer.offered'
+      readonly transfer: string
+      readonly contact: string
+      readonly name: string
+      readonly file: string
+      readonly size: number
+    }
+  | ({
+      readonly kind: 'transfer.state'
+      readonly contact: string
+      readonly name: string
+      readonly file: string
+    } & Pick<TransferInfo, 'transfer' | 'direction' | 'size' | 'state' | 'waitsFor'>)
   | { readonly kind: 'health.changed'; readonly component: string; readonly health: HealthComponent }
   | { readonly kind: 'node.stopping' }
 

@@ -22,6 +22,8 @@ export type {
   QueueInfo,
   RefusedInfo,
   SessionState,
+  TransferInfo,
+  TransferState,
   Trust,
   Why
 } from './types.ts'

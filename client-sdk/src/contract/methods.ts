@@ -12,6 +12,7 @@ import type {
   MessageStates,
   NodeStatus,
   PeerInfo,
+  TransferInfo,
   Why
 } from './types.ts'
 
@@ -184,6 +185,68 @@ export interface Methods {
       }
     }
     result: Empty
+  }
+
+  /**
+   * Offers a file to a contact, or goes on with one: the same ID, name and size again is the same file, also after a restart. While the program that
+   * offered it is connected, the daemon reaches for the peer. WebSocket only, as are `accept`, `write`, `read` and `finish`.
+   */
+  'transfers.offer': {
+    params: { readonly peer: string; readonly name: string; readonly size: number; readonly transfer?: string }
+    result: TransferInfo
+  }
+  /**
+   * Takes a file that is offered, from `position` on: a multiple of 262,144, or the size. Again by the same program: it begins anew there. `TRANSFER_BUSY` while
+   * another program has it, unless `takeover`.
+   */
+  'transfers.accept': {
+    params: { readonly transfer: string; readonly position: number; readonly takeover?: boolean }
+    result: TransferInfo
+  }
+  /**
+   * Sends chunks from `position` on, each with its SHA-256; resolves when there was room for all. Chunks have 262,144 bytes, the last one of the file what is
+   * left. With no chunks it resolves once the receiver has accepted. `TRANSFER_POSITION {position}` where the receiver goes on elsewhere.
+   */
+  'transfers.write': {
+    params: {
+      readonly transfer: string
+      readonly position: number
+      readonly chunks: readonly Uint8Array[]
+      readonly hashes: readonly Uint8Array[]
+    }
+    /** Where the next chunk starts, and what the receiving program has synced. */
+    result: { readonly position: number; readonly synced: number }
+  }
+  /**
+   * Pulls what has come, at most 1 MiB, and says what the program has synced; waits up to `waitMs` for the first chunk. `sha256` is the sender's hash of the whole
+   * file, in hexadecimal, once everything was given.
+   */
+  'transfers.read': {
+    params: { readonly transfer: string; readonly synced: number; readonly waitMs?: number }
+    result: {
+      readonly position: number
+      readonly chunks: readonly Uint8Array[]
+      readonly hashes: readonly Uint8Array[]
+      readonly sha256: string | null
+    }
+  }
+  /**
+   * Ends a file. The sender says the hash of the whole, and hears when the receiving program has it. The receiver says the hash that it computed, after its file is
+   * in place, and hears whether the sender knows: `confirmed` is false where it did not within `waitMs`.
+   */
+  'transfers.finish': {
+    params: { readonly transfer: string; readonly sha256: string; readonly waitMs?: number }
+    result: { readonly confirmed: boolean }
+  }
+  /** Refuses a file or ends it for good; the other side's program is told the code and the reason (at most 200 characters). */
+  'transfers.cancel': {
+    params: { readonly transfer: string; readonly code?: string; readonly reason?: string }
+    result: Empty
+  }
+  /** All files that are not over. With the `revision` of an earlier answer as `after` it waits up to `waitMs` for something to change but positions. */
+  'transfers.list': {
+    params: { readonly after?: string; readonly waitMs?: number }
+    result: { readonly transfers: readonly TransferInfo[]; readonly revision: string }
   }
 
   'events.subscribe': {

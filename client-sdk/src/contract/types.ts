@@ -229,3 +229,29 @@ export interface Limits {
   readonly callBytesMax: number
   readonly channelBytesMax: number
 }
+
+/** `offered`: no program has accepted it yet; `paused`: `waitsFor` tells why; the last two are final. */
+export type TransferState = 'offered' | 'active' | 'paused' | 'done' | 'cancelled'
+
+/** One file on its way, or waiting to be. */
+export interface TransferInfo {
+  /** Its ID on both sides: 32 hexadecimal characters. */
+  readonly transfer: string
+  readonly direction: 'in' | 'out'
+  readonly contact: string
+  /** What the owner calls the contact. */
+  readonly peer: string
+  /** The file's name as its sender gave it, cleaned to be shown; never a path to open. */
+  readonly name: string
+  /** In bytes. */
+  readonly size: number
+  readonly state: TransferState
+  /** Who has to come back: the program here, the peer's daemon, the peer's program. Null where nobody has. */
+  readonly waitsFor: 'app' | 'peer' | 'peer-app' | null
+  /** What the receiving program has synced, as far as is known here. */
+  readonly position: number
+  /** Why there is no stream to the peer, where there was one or it was tried. */
+  readonly lastEnd: string | null
+  /** Unix milliseconds. */
+  readonly createdAt: number
+}

@@ -76,6 +76,15 @@ export const EXIT_OF_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   TAKEN_OVER: EXIT.usage,
   CURSOR_GONE: EXIT.usage,
 
+  NO_SUCH_TRANSFER: EXIT.undelivered,
+  TRANSFER_POSITION: EXIT.internal,
+  TRANSFER_BUSY: EXIT.usage,
+  TRANSFER_CANCELLED: EXIT.undelivered,
+  TRANSFER_CORRUPT: EXIT.undelivered,
+  TRANSFER_CONFLICT: EXIT.usage,
+  TRANSFER_LIMIT: EXIT.limit,
+  FILE_FAILED: EXIT.internal,
+
   CONFIG_NOT_FOUND: EXIT.configuration,
   CONFIG_INVALID: EXIT.configuration,
   NOT_INITIALIZED: EXIT.usage,

@@ -5,6 +5,7 @@ import type { ContactFilter } from '../delivery/inbox/filter.ts'
 import type { Inbox } from '../delivery/inbox/inbox.ts'
 import type { OutboxApi } from '../delivery/outbox-api.ts'
 import type { Requests } from '../delivery/requests/requests.ts'
+import type { TransferApp, TransfersApi } from '../delivery/transfers/api.ts'
 import { DaemonError } from '../errors.ts'
 import type { Events } from '../observe/events.ts'
 import type { RandomBytes } from '../random.ts'
@@ -34,6 +35,7 @@ export interface MethodDeps {
   readonly inbox: Inbox
   readonly outbox: OutboxApi
   readonly requests: Requests
+  readonly transfers: TransfersApi
   readonly events: Events
   readonly limits: IpcLimits
   readonly version: string
@@ -109,6 +111,11 @@ function describe(error: z.ZodError): string {
 export function sessionOf(call: Call): Session {
   if (call.session !== undefined) return call.session
   throw new DaemonError('NOT_SUPPORTED', 'subscriptions need a WebSocket; fetch instead')
+}
+
+/** The program behind a call that moves a file. @throws {DaemonError} `NOT_SUPPORTED` over POST: a file needs to know when its program leaves */
+export function transferApp(call: Call): TransferApp {
+  return { key: sessionOf(call), signal: call.signal }
 }
 
 /** @throws {DaemonError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` */

@@ -72,3 +72,19 @@ export const body: z.ZodType<Uint8Array> = z.custom<Uint8Array>(value => value i
 })
 
 export const eventsAfter: z.ZodType<string> = text(1, 128)
+
+/** A file's name: text of 1 to 255 bytes without control characters; not a path. */
+export const fileName: z.ZodType<string> = z
+  .string()
+  .refine(name => name.length > 0 && Buffer.byteLength(name) <= 255 && !/[\p{Cc}/]/u.test(name), {
+    error: 'must be text of 1 to 255 bytes without slashes and control characters'
+  })
+export const transferId: z.ZodType<string> = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, { error: 'must be 32 hexadecimal characters' })
+export const transferCode: z.ZodType<string> = z
+  .string()
+  .regex(/^[A-Z][A-Z_]{0,31}$/, { error: 'must be an upper-case word' })
+export const sha256: z.ZodType<string> = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal characters' })

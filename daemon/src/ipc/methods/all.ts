@@ -28,6 +28,13 @@ import { requestsRespond } from './requests-respond.ts'
 import { requestsSend } from './requests-send.ts'
 import { requestsServe } from './requests-serve.ts'
 import { requestsUnserve } from './requests-unserve.ts'
+import { transfersAccept } from './transfers-accept.ts'
+import { transfersCancel } from './transfers-cancel.ts'
+import { transfersFinish } from './transfers-finish.ts'
+import { transfersList } from './transfers-list.ts'
+import { transfersOffer } from './transfers-offer.ts'
+import { transfersRead } from './transfers-read.ts'
+import { transfersWrite } from './transfers-write.ts'
 
 /** Every method of the socket. */
 export const METHODS: readonly Method[] = [
@@ -59,5 +66,12 @@ export const METHODS: readonly Method[] = [
   requestsRespond,
   requestsSend,
   requestsServe,
-  requestsUnserve
+  requestsUnserve,
+  transfersAccept,
+  transfersCancel,
+  transfersFinish,
+  transfersList,
+  transfersOffer,
+  transfersRead,
+  transfersWrite
 ]
