@@ -233,7 +233,9 @@ describe('the specification', () => {
       'messages.deliver': true,
       'messages.ended': true,
       'events.event': true,
-      'events.ended': true
+      'events.ended': true,
+      'requests.request': true,
+      'requests.ended': true
     }
     const events: Record<EventKind, true> = {
       'peer.added': true,
@@ -245,6 +247,15 @@ describe('the specification', () => {
       'peer.quarantined': true,
       'consumer.stalled': true,
       'consumer.taken-over': true,
+      'consumer.removed': true,
+      'message.state': true,
+      'store.rolled-back': true,
+      'peer.lost-state': true,
+      'identity.cloned': true,
+      'store.damaged': true,
+      'clock.stepped': true,
+      'transfer.offered': true,
+      'transfer.state': true,
       'health.changed': true,
       'node.stopping': true
     }
