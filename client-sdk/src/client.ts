@@ -12,6 +12,7 @@ import { MessageStream } from './message-stream.ts'
 import { MessageTracker } from './message-tracker.ts'
 import { type CallOptions, Peers } from './peers.ts'
 import type { Receipt, RunReceipt } from './receipt.ts'
+import { Asker, type RequestHandler, type RequestOptions, RequestServer, type ServeOptions } from './requests.ts'
 import { Sender, type SendOptions } from './sender.ts'
 
 /** How long `close` waits for what is under way. */
@@ -67,6 +68,8 @@ export class Client implements AsyncDisposable {
   readonly #fetcher: Fetcher
   readonly #ackers = new Map<string, Acker>()
   readonly #streams = new Set<MessageStream | EventStream>()
+  readonly #asker: Asker
+  readonly #servers = new Set<RequestServer>()
   #closing: Promise<void> | undefined
 
   /** `link` has started. */
@@ -76,6 +79,7 @@ export class Client implements AsyncDisposable {
     this.#tracker = new MessageTracker(link)
     this.#sender = new Sender({ link, clock, tracker: this.#tracker })
     this.#fetcher = new Fetcher(link)
+    this.#asker = new Asker(link)
     this.peers = new Peers(link)
     this.consumers = new Consumers(link)
   }
@@ -177,6 +181,28 @@ export class Client implements AsyncDisposable {
     return { messages, next }
   }
 
+  /**
+   * Asks the program that serves `name` at a peer, and resolves with its answer. Never kept, and executed at most once: every error has `data.executed`,
+   * `'no'` or `'unknown'`. While the daemon is away it fails at once.
+   *
+   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `BLOCKED` `UNTRUSTED` `PEER_OFFLINE` `NOT_ACCEPTED` `NOT_SUPPORTED` `NO_RESPONDER` `DEADLINE`
+   * `RESPONDER_GONE` `REQUEST_REFUSED` `TOO_LARGE` `QUEUE_FULL`; the signal's reason
+   */
+  request(peer: string, name: string, body: Uint8Array | string, options: RequestOptions = {}): Promise<Uint8Array> {
+    return this.#asker.request(peer, name, toBytes(body), options)
+  }
+
+  /** Answers requests of a name from now on, several at a time. One program of a host serves a name: `RESPONDER_BUSY`, unless it takes over. */
+  serve(name: string, handler: RequestHandler, options: ServeOptions = {}): RequestServer {
+    const server: RequestServer = new RequestServer(name, handler, options, {
+      link: this.#link,
+      clock: this.#clock,
+      onOver: over => this.#servers.delete(over)
+    })
+    if (!server.isOver) this.#servers.add(server)
+    return server
+  }
+
   /** What happens from now on, or after a cursor. */
   events(options: EventsOptions = {}): EventStream {
     const stream: EventStream = new EventStream(options, {
@@ -228,8 +254,9 @@ export class Client implements AsyncDisposable {
   async #close(drain: boolean): Promise<void> {
     const closed = new ParleyError('CLOSED')
     this.#sender.close(closed)
-    const ended = [...this.#streams].map(stream => stream.return())
+    const ended: Promise<unknown>[] = [...this.#streams].map(stream => stream.return())
     if (drain) {
+      ended.push(...[...this.#servers].map(server => server.close()))
       const late = Promise.withResolvers<void>()
       const timer = this.#clock.timer(DRAIN_MS, late.resolve)
       const acked = [...this.#ackers.values()].map(acker => acker.settled())

@@ -11,6 +11,14 @@ export type { MessageStream } from './message-stream.ts'
 export type { MessageGoal } from './message-tracker.ts'
 export type { CallOptions, Peers } from './peers.ts'
 export type { Receipt, RunReceipt, WaitOptions } from './receipt.ts'
+export {
+  type IncomingRequest,
+  Refusal,
+  type RequestHandler,
+  type RequestOptions,
+  type RequestServer,
+  type ServeOptions
+} from './requests.ts'
 export type { SendOptions } from './sender.ts'
 export type { AppSocket, AppSocketEnd, AppSocketReader, OpenSocket } from './socket.ts'
 export { SDK_VERSION } from './version.ts'
