@@ -104,13 +104,24 @@ export class Acker implements Acks {
   }
 
   #failed(group: Group, error: ParleyError): void {
-    if (error.code === 'STORE_UNAVAILABLE') this.#askAgainLater()
-    else if (error.code === 'DAEMON_UNREACHABLE' || error.code === 'SHUTTING_DOWN') this.#isAsking = false
+    if (error.code === 'STORE_UNAVAILABLE') {
+      this.#reopen()
+      this.#flushLater()
+    } else if (error.code === 'DAEMON_UNREACHABLE' || error.code === 'SHUTTING_DOWN') this.#reopen()
     else this.#settle(group, () => group.reject(error))
   }
 
-  #askAgainLater(): void {
+  /** The first group stays open, and takes in the acks behind it. */
+  #reopen(): void {
     this.#isAsking = false
+    const [first, second] = this.#groups
+    if (first === undefined || second === undefined || first.reason !== undefined || second.reason !== undefined) return
+    first.index = Math.max(first.index, second.index)
+    first.promise.then(second.resolve, second.reject)
+    this.#groups.splice(1, 1)
+  }
+
+  #flushLater(): void {
     const pauseMs = Math.min(PAUSE_MS_MIN * 2 ** Math.min(this.#attempt++, 16), PAUSE_MS_MAX)
     this.#pause = this.#clock.timer(pauseMs, () => {
       this.#pause = undefined

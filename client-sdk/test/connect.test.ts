@@ -92,7 +92,8 @@ describe('connect', () => {
       features: [],
       bootId: 'b',
       inbox: 'i',
-      limits: LIMITS
+      limits: LIMITS,
+      accepted: []
     }
     daemon.answers['node.hello'] = () => ({ ...hello, apiMajor: 2 })
     expect(await codeOf(connect({ socket: 'memory', open: daemon.open, wait: true }))).toBe('VERSION_MISMATCH')
@@ -117,7 +118,7 @@ describe('a lost daemon', () => {
     await back()
     expect(parley.isConnected).toBe(true)
     await parley.status()
-    expect(daemon.callsOf('node.hello')[1]).toMatchObject({ clientId: 'client-1' })
+    expect(daemon.callsOf('node.hello')[1]).toMatchObject({ clientId: 'c'.repeat(32) })
   })
 
   it('fails calls that had no answer yet', async () => {

@@ -35,7 +35,8 @@ describe('messages', () => {
       contact: 'c1',
       channel: 'chat',
       sentAt: 1_700_000_000_000,
-      redelivered: true
+      redelivered: true,
+      maybeDuplicate: false
     })
     expect(second.text()).toBe('zwei')
     const copy = second.bytes()
@@ -299,7 +300,8 @@ describe('fetch', () => {
       channel: 'chat',
       id: 'e.1.5',
       sentAt: 1,
-      redelivered: false
+      redelivered: false,
+      maybeDuplicate: false
     }
     daemon.answers['messages.fetch'] = () => ({ runs: [{ ...run, first: 5, bodies: bytes('a', 'b') }], next: 7 })
     const { messages, next } = await parley.fetch({ consumer: 'app', channel: 'chat', max: 10, waitMs: 100 })

@@ -20,7 +20,11 @@ describe('send', () => {
   it('leaves out what the caller left out, so that the daemon decides', async () => {
     const { daemon, parley } = await connected()
     await parley.send('bob', 'hello')
-    expect(Object.keys(daemon.callsOf('messages.send')[0] ?? {}).sort()).toEqual(['bodies', 'peer'])
+    await parley.send('bob', 'hello', { durable: false })
+    expect(daemon.callsOf('messages.send').map(call => Object.keys(call).sort())).toEqual([
+      ['answeredThrough', 'bodies', 'number', 'peer'],
+      ['bodies', 'durable', 'peer']
+    ])
   })
 
   it('keeps apart what differs in peer, channel or options', async () => {
@@ -191,7 +195,7 @@ describe('send', () => {
   it('gives the daemon what is left of its time, and gives up a second after that', async () => {
     const { daemon, parley, clock } = await connected()
     daemon.answers['messages.send'] = () => Promise.withResolvers<never>().promise
-    const send = failureOf(parley.send('bob', 'x', { timeoutMs: 500 }))
+    const send = failureOf(parley.send('bob', 'x', { durable: false, timeoutMs: 500 }))
     await clock.settle()
     expect(daemon.callsOf('messages.send')[0]?.timeoutMs).toBe(500)
     await clock.advance(1_500)
@@ -231,8 +235,9 @@ describe('send while the daemon is away', () => {
     const stop = new AbortController()
     const cards = [1, 2].map(() => failureOf(parley.card()))
     const timeoutMs = 60_000
-    const sends = [parley.send('bob', '1', { timeoutMs }), parley.send('bob', '2', { timeoutMs })]
-    const given = failureOf(parley.send('bob', 'given up', { timeoutMs, signal: stop.signal }))
+    const options = { durable: false, timeoutMs }
+    const sends = [parley.send('bob', '1', options), parley.send('bob', '2', options)]
+    const given = failureOf(parley.send('bob', 'given up', { ...options, signal: stop.signal }))
     const late = failureOf(parley.send('carol', 'late', { timeoutMs: 5_000 }))
     await clock.settle()
     expect(daemon.callsOf('messages.send')).toEqual([])

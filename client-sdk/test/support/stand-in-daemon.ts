@@ -3,7 +3,7 @@ import { decode, encode } from 'cborg'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { JSON_RPC_OTHER } from '../../src/contract/errors.ts'
 import type { MethodName, NotificationName, Notifications, Params, Result } from '../../src/contract/methods.ts'
-import type { MessageRun } from '../../src/contract/types.ts'
+import type { AcceptedSend, IdRange, MessageRun } from '../../src/contract/types.ts'
 import { SUBPROTOCOL_CBOR } from '../../src/contract/version.ts'
 import type { AppSocket, OpenSocket } from '../../src/socket.ts'
 import { memorySocketPair } from './memory-socket.ts'
@@ -77,6 +77,17 @@ export class StandInDaemon {
   /** While false nobody can connect. */
   isUp = true
   connectCount = 0
+  /** Durable messages that were accepted, in order, by peer and channel. */
+  readonly accepted = new Map<string, string[]>()
+  /** Numbered sends that were accepted, as `node.hello` tells them. */
+  numbered = new Map<number, readonly IdRange[]>()
+  /** Asked before a call is looked at: where it says no, the call is lost and the connection with it. */
+  hears: (method: MethodName) => boolean = () => true
+  /** Asked before an answer leaves: where it says no, the answer is lost and the connection with it. */
+  tells: (method: MethodName) => boolean = () => true
+  /** How many messages to a peer and channel (`bob/default`) are taken until it is full; no bound where it has no entry. */
+  readonly room = new Map<string, number>()
+  readonly #refused = new WeakMap<App, Set<number>>()
   /** Called in the turn in which an answer was sent. */
   afterAnswer: ((method: MethodName) => void) | undefined
   #lastSeq = 0
@@ -158,10 +169,19 @@ export class StandInDaemon {
 
   async #answer(app: App, data: Uint8Array): Promise<void> {
     const { id, method, params } = decode(data, { strict: true, allowUndefined: false })
+    if (!this.apps.has(app)) return
+    if (!this.hears(method)) {
+      app.drop()
+      return
+    }
     this.calls.push({ method, params })
     const answer = this.answers[method as MethodName] as ((params: unknown, app: App) => unknown) | undefined
     try {
-      const result = (await answer?.(params, app)) ?? this.#usual(method, params)
+      const result = (await answer?.(params, app)) ?? this.#usual(method, params, app)
+      if (!this.tells(method)) {
+        app.drop()
+        return
+      }
       app.sendRaw(encode({ jsonrpc: '2.0', id, result }))
       this.afterAnswer?.(method)
     } catch (error) {
@@ -177,27 +197,67 @@ export class StandInDaemon {
     }
   }
 
-  #usual(method: MethodName, params: Record<string, unknown>): unknown {
+  #usual(method: MethodName, params: Record<string, unknown>, app: App): unknown {
     const { inbox, bootId, limits } = this
     if (method === 'node.hello') {
       const versions = { version: '0.1.0', apiMajor: 1, apiMinor: 0, features: [] }
-      return { clientId: 'client-1', id: 'alice', bootId, inbox, limits, ...versions }
+      const accepted: AcceptedSend[] = [...this.numbered].map(([number, ids]) => ({ number, ids }))
+      return { clientId: 'c'.repeat(32), id: 'alice', bootId, inbox, limits, ...versions, accepted }
     }
-    if (method === 'messages.send') {
-      const count = (params['bodies'] as unknown[]).length
-      const first = `e.1.${this.#lastSeq + 1}`
-      this.#lastSeq += count
-      return { ids: [{ first, count }] }
-    }
+    if (method === 'messages.send') return this.accept(params as unknown as Params<'messages.send'>, app)
     if (method === 'messages.subscribe') return { subscription: `s${this.calls.length}`, next: 1 }
     if (method === 'events.subscribe') return { subscription: `s${this.calls.length}`, cursor: `${bootId}:0` }
     return {}
   }
+
+  /** Refuses a send because the store cannot be written. */
+  refuse({ number }: Params<'messages.send'>, app: App, accepted: 'no' | 'unknown'): never {
+    const refused = this.#refused.get(app) ?? new Set()
+    this.#refused.set(app, refused)
+    if (number !== undefined) refused.add(number)
+    throw new Refusal('STORE_UNAVAILABLE', { accepted, retryable: true })
+  }
+
+  /** Accepts a numbered send once, and none behind one that was refused, as the daemon does. */
+  accept(params: Params<'messages.send'>, app: App): Result<'messages.send'> {
+    const { peer, channel = 'default', bodies, durable, number, previous, answeredThrough = 0 } = params
+    const key = `${peer}/${channel}`
+    const refused = this.#refused.get(app) ?? new Set()
+    this.#refused.set(app, refused)
+    const isBehind = previous !== undefined && refused.has(previous)
+    const known = number === undefined ? undefined : this.numbered.get(number)
+    if (known !== undefined && !isBehind) return { ids: known, expiresAt: EXPIRES_AT }
+    for (const answered of this.numbered.keys()) if (answered <= answeredThrough) this.numbered.delete(answered)
+    const room = this.room.get(key) ?? Number.POSITIVE_INFINITY
+    if (durable !== false && (isBehind || room < bodies.length)) {
+      if (number !== undefined) refused.add(number)
+      throw new Refusal('QUEUE_FULL', { scope: 'lane', freeBytes: 0, retryable: true, ...(isBehind && { previous }) })
+    }
+    if (room !== Number.POSITIVE_INFINITY) this.room.set(key, room - bodies.length)
+    if (number !== undefined) refused.delete(number)
+    const ids = [{ first: `e.1.${this.#lastSeq + 1}`, count: bodies.length }]
+    this.#lastSeq += bodies.length
+    if (durable === false) return { ids }
+    if (number !== undefined) this.numbered.set(number, ids)
+    const kept = this.accepted.get(key) ?? []
+    this.accepted.set(key, kept)
+    kept.push(...texts(bodies))
+    return { ids, expiresAt: EXPIRES_AT }
+  }
 }
+
+export const EXPIRES_AT = 1_700_604_800_000
 
 export function makeRun(run: Partial<MessageRun> & Pick<MessageRun, 'first' | 'bodies'>): MessageRun {
   const from = { contact: 'c1', from: 'bob@host', fromName: 'bob', channel: 'chat' }
-  return { ...from, id: `e.1.${run.first}`, sentAt: 1_700_000_000_000, redelivered: false, ...run }
+  return {
+    ...from,
+    id: `e.1.${run.first}`,
+    sentAt: 1_700_000_000_000,
+    redelivered: false,
+    maybeDuplicate: false,
+    ...run
+  }
 }
 
 export function texts(bodies: readonly Uint8Array[]): string[] {

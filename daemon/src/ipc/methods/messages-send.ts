@@ -11,7 +11,7 @@ import { bodies, channel, integer, peer, shortText } from '../params.ts'
 const CHANNEL = 'default'
 const TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000
 /** Refused for now: the same number comes again. */
-const PASSING: ReadonlySet<string> = new Set(['QUEUE_FULL', 'STORE_UNAVAILABLE'])
+const PASSING: ReadonlySet<string> = new Set(['QUEUE_FULL', 'STORE_UNAVAILABLE', 'SHUTTING_DOWN'])
 
 type SendParams = Params<'messages.send'>
 
