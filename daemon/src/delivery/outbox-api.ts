@@ -1,4 +1,4 @@
-import type { AcceptedSend, IdRange, MessageStates, QueueInfo } from '@parley/client-sdk/contract'
+import type { AcceptedSend, IdRange, MessageStateRange, MessageStates, QueueInfo } from '@parley/client-sdk/contract'
 
 /** Who sends, so that the same call is accepted once. */
 export type SendKey =
@@ -22,6 +22,20 @@ export interface Accepted {
   readonly expiresAt: number
 }
 
+/** What is known of one message: what `node.why` makes words of. */
+export interface MessageFacts extends Omit<MessageStateRange, 'first' | 'count'> {
+  readonly contact: string
+  readonly channel: string
+  /** Unix milliseconds, of one that waits. */
+  readonly acceptedAt?: number
+  readonly expiresAt?: number
+  /**
+   * What one that is `accepted` waits for: a session that takes it; credit of the peer; its turn; the store, which is lost; the hour in which too many
+   * epochs began; the owner, as it was accepted for another key of the contact.
+   */
+  readonly waitsFor?: 'session' | 'credit' | 'turn' | 'store' | 'epochs' | 'key'
+}
+
 /** The outbox as the socket's methods and the status see it. Every failure is a `DaemonError`. */
 export interface OutboxApi {
   /**
@@ -39,4 +53,6 @@ export interface OutboxApi {
   /** All or nothing; resolves when that is on disk. @throws {DaemonError} `NO_SUCH_MESSAGE` `ALREADY_SENT` `STORE_UNAVAILABLE` */
   cancel(id: string, count: number): Promise<void>
   queue(contact?: string): QueueInfo
+  /** @throws {DaemonError} `NO_SUCH_MESSAGE` */
+  describe(id: string): MessageFacts
 }
