@@ -14,6 +14,7 @@ import { type CallOptions, Peers } from './peers.ts'
 import type { Receipt, RunReceipt } from './receipt.ts'
 import { Asker, type RequestHandler, type RequestOptions, RequestServer, type ServeOptions } from './requests.ts'
 import { Sender, type SendOptions } from './sender.ts'
+import { Transfers } from './transfers.ts'
 
 /** How long `close` waits for what is under way. */
 const DRAIN_MS = 5_000
@@ -60,6 +61,7 @@ export interface CloseOptions {
 /** A connection to the daemon of this host; made by `connect`. Every method may throw `DAEMON_UNREACHABLE` and `CLOSED`. */
 export class Client implements AsyncDisposable {
   readonly peers: Peers
+  readonly transfers: Transfers
   readonly consumers: Consumers
   readonly #link: Link
   readonly #clock: Clock
@@ -81,6 +83,7 @@ export class Client implements AsyncDisposable {
     this.#fetcher = new Fetcher(link)
     this.#asker = new Asker(link)
     this.peers = new Peers(link)
+    this.transfers = new Transfers(link, clock)
     this.consumers = new Consumers(link)
   }
 

@@ -21,4 +21,8 @@ export {
 } from './requests.ts'
 export type { SendOptions } from './sender.ts'
 export type { AppSocket, AppSocketEnd, AppSocketReader, OpenSocket } from './socket.ts'
+export { CHUNK_BYTES } from './transfer-hash.ts'
+export type { ReceivedFile, ReceiveFileOptions, TransferSink } from './transfer-receive.ts'
+export type { SendFileOptions, SentFile, TransferSource } from './transfer-send.ts'
+export { type IncomingFile, type ListTransfersOptions, newTransferId, type Transfers } from './transfers.ts'
 export { SDK_VERSION } from './version.ts'

@@ -238,6 +238,8 @@ export interface Methods {
     params: { readonly transfer: string; readonly sha256: string; readonly waitMs?: number }
     result: { readonly confirmed: boolean }
   }
+  /** The program leaves a file, which waits until it is offered or accepted again; so does the end of its connection. */
+  'transfers.pause': { params: { readonly transfer: string }; result: Empty }
   /** Refuses a file or ends it for good; the other side's program is told the code and the reason (at most 200 characters). */
   'transfers.cancel': {
     params: { readonly transfer: string; readonly code?: string; readonly reason?: string }

@@ -39,6 +39,7 @@ export interface TransfersApi {
   ): Promise<{ readonly position: number; readonly synced: number }>
   read(app: TransferApp, transfer: string, synced: number, waitMs: number): Promise<TransferChunks>
   finish(app: TransferApp, transfer: string, sha256: string, waitMs: number): Promise<{ readonly confirmed: boolean }>
+  pause(app: TransferApp, transfer: string): void
   cancel(transfer: string, code: string, reason: string): void
   list(
     after: string | undefined,

@@ -131,6 +131,13 @@ export abstract class Transfer<Mail> implements TransferLinkOwner {
     }
   }
 
+  /** The program behind `app`, if it has the transfer, has it no more. */
+  left(app: TransferApp): void {
+    this.run(() => {
+      if (this.app?.key === app.key) this.#detach()
+    })
+  }
+
   /** Mail that both ends have. */
   protected timerDue(mail: TransferTimerMail): void {
     if (mail.type === 'forget-due') this.forget()

@@ -163,6 +163,10 @@ export class Transfers implements TransfersApi {
     return { confirmed: true }
   }
 
+  pause(app: TransferApp, transfer: string): void {
+    this.#entry(transfer).transfer.left(app)
+  }
+
   cancel(transfer: string, code: string, reason: string): void {
     const found = this.#entry(transfer)
     found.transfer.run(() => found.transfer.cancel(code, [...reason].slice(0, TEXT_LENGTH_MAX).join('')))

@@ -33,6 +33,7 @@ import { transfersCancel } from './transfers-cancel.ts'
 import { transfersFinish } from './transfers-finish.ts'
 import { transfersList } from './transfers-list.ts'
 import { transfersOffer } from './transfers-offer.ts'
+import { transfersPause } from './transfers-pause.ts'
 import { transfersRead } from './transfers-read.ts'
 import { transfersWrite } from './transfers-write.ts'
 
@@ -72,6 +73,7 @@ export const METHODS: readonly Method[] = [
   transfersFinish,
   transfersList,
   transfersOffer,
+  transfersPause,
   transfersRead,
   transfersWrite
 ]
