@@ -34,6 +34,8 @@ export interface HostDeps {
   readonly index: number
   readonly limits: Partial<Config['limits']>
   readonly wraps: Wraps
+  /** What its daemon says that it can do; everything where undefined. */
+  readonly features: readonly string[] | undefined
   /** What must not be: a failed invariant, an error in a log. */
   finding(text: string): void
   count(event: SimulationEvent): void
@@ -66,6 +68,7 @@ export class Host {
   readonly #sockets = new Set<FaultySocket>()
   readonly #duplicated: FaultyStream[] = []
   #disk = new MemoryDisk()
+  #features: readonly string[] | undefined
   #apps: MemoryAppServer
   #boots = 0
   #boot: Boot | undefined
@@ -77,6 +80,7 @@ export class Host {
   constructor(name: string, deps: HostDeps) {
     this.name = name
     this.#deps = deps
+    this.#features = deps.features
     this.random = seededRandom(`host ${name} ${deps.seed}`)
     this.#config = makeConfig({
       node: { profile: 'test' },
@@ -216,6 +220,11 @@ export class Host {
     this.#onKilled()
   }
 
+  /** Its daemon is of the newest release from its next start on. */
+  upgrade(): void {
+    this.#features = undefined
+  }
+
   /** What a backup of the store would hold now. */
   backup(): MemoryDisk {
     return this.#disk.copy()
@@ -300,6 +309,7 @@ export class Host {
       version: '0.0.0',
       pid: 1,
       home: null,
+      ...(this.#features !== undefined && { features: this.#features }),
       interfaces: () => [],
       ownsProcess: false,
       requestStop: () => undefined

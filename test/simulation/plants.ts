@@ -284,3 +284,15 @@ class EndlessStream implements ByteStream {
     for (const parts of this.#held.splice(0)) this.#inner.write(parts)
   }
 }
+
+/** Every planted bug, by what it does. Made anew for each seed. */
+export const PLANTS: Readonly<Record<string, () => Wraps>> = {
+  'acknowledge before the sync': () => answerBeforeSync('consumers'),
+  'send before the sync': () => answerBeforeSync('outbox'),
+  'deliver before the sync': () => answerBeforeSync('inbox'),
+  'forget what it has stored': () => forgetDedup,
+  'write what it has stored in another batch': () => dedupInAnotherBatch,
+  'skip the end of a session at a rekey': () => skipEnd,
+  'expire without telling': () => expireWithoutTelling,
+  'double on a lost reply': doubleOnLostReply
+}

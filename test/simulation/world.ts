@@ -10,6 +10,8 @@ export { Host } from './host.ts'
 export interface WorldOptions {
   readonly limits?: Partial<Config['limits']>
   readonly wraps?: Wraps
+  /** By name of the host: what its daemon says that it can do, in place of everything. */
+  readonly features?: Readonly<Record<string, readonly string[]>>
 }
 
 /** Whole daemons and their apps in one process: every port is the one in memory, and time is a number. */
@@ -46,7 +48,7 @@ export class World {
 
   /** A new host, started, with an app. */
   async host(name: string): Promise<Host> {
-    const { limits = {}, wraps = {} } = this.#options
+    const { limits = {}, wraps = {}, features = {} } = this.#options
     const host = new Host(name, {
       clock: this.clock,
       network: this.network,
@@ -54,6 +56,7 @@ export class World {
       index: this.hosts.length,
       limits,
       wraps,
+      features: features[name],
       finding: text => this.findings.push(text),
       count: (event: SimulationEvent) => this.tally.add(event),
       counted: counters => {
