@@ -60,10 +60,14 @@ export class Acker implements Acks {
     return this.#add(inbox, index, reason)
   }
 
-  /** Resolves once no ack is open, or the daemon is away: then what is open must wait for it. */
+  /** Resolves once no ack is open, or the daemon is away or cannot write: then what is open must wait for it. */
   settled(): Promise<void> {
-    if (this.#groups.length === 0 || this.#link.connection === undefined) return Promise.resolve()
+    if (this.#isSettled()) return Promise.resolve()
     return new Promise(resolve => this.#whenSettled.push(resolve))
+  }
+
+  #isSettled(): boolean {
+    return this.#groups.length === 0 || this.#pause !== undefined || this.#link.connection === undefined
   }
 
   #add(inbox: string, index: number, reason: string | undefined): Promise<void> {
@@ -127,6 +131,7 @@ export class Acker implements Acks {
       this.#pause = undefined
       this.#flush()
     })
+    this.#tellSettled()
   }
 
   #settle(group: Group, run: () => void): void {
@@ -156,7 +161,7 @@ export class Acker implements Acks {
   }
 
   #tellSettled(): void {
-    if (this.#groups.length > 0 && this.#link.connection !== undefined) return
+    if (!this.#isSettled()) return
     for (const resolve of this.#whenSettled.splice(0)) resolve()
   }
 }

@@ -19,7 +19,7 @@ const DEFAULT_CONSUMER = 'cli'
 export function registerListen(program: Command, cli: CommandContext): void {
   const command = program
     .command('listen')
-    .description('print messages as they come; each is acknowledged once its line was written')
+    .description('print messages, those that waited first; each is acknowledged once its line was written')
     .option('--channel <channel>', 'of one channel only')
     .option('--consumer <name>', 'read under this name (default: cli, or cli:CHANNEL)')
     .option('--from <place>', 'where a new consumer, or a look, begins: start, now, or an index', parseFrom)
@@ -94,7 +94,12 @@ async function printMessages(
     if (++writtenCount >= count) break
     acks.throwIfFailed()
   }
-  await acks.last
+  await Promise.race([acks.last, whenAborted(signal)])
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 /** Acks under way: none is waited for but the last, and none may fail unseen. */
@@ -114,9 +119,9 @@ class Acks {
   }
 }
 
-/** A message as `listen --json` prints it: `body` in base64, and `text` where it is UTF-8. */
+/** A message as `listen --json` prints it: `body` in base64, `text` where it is UTF-8, and the two remarks where they are true. */
 function messageJson(message: Message): Record<string, unknown> {
-  const { index, id, from, fromName, channel, sentAt, body } = message
+  const { index, id, from, fromName, channel, sentAt, redelivered, maybeDuplicate, body } = message
   const text = textOf(body)
   const base64 = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64')
   return {
@@ -127,7 +132,9 @@ function messageJson(message: Message): Record<string, unknown> {
     channel,
     sentAt: sentAt.getTime(),
     body: base64,
-    ...(text !== undefined && { text })
+    ...(text !== undefined && { text }),
+    ...(redelivered && { redelivered }),
+    ...(maybeDuplicate && { maybeDuplicate })
   }
 }
 
