@@ -111,7 +111,12 @@ export class FaultyStore implements Store {
 
   #newStore(): MemoryStore {
     const { disk, clock, random } = this.#deps
-    const written = () => new Promise<void>(resolve => void clock.timer(random.below(WRITE_MS_MAX), resolve))
+    let dueMs = 0
+    // As in one log, nothing is written before what was asked for earlier.
+    const written = () => {
+      dueMs = Math.max(dueMs, clock.monotonicMs() + random.below(WRITE_MS_MAX))
+      return new Promise<void>(resolve => void clock.timer(dueMs - clock.monotonicMs(), resolve))
+    }
     return new MemoryStore(disk, { written })
   }
 }

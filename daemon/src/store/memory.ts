@@ -102,7 +102,7 @@ export class MemoryDisk {
 const SUBLEVELS: readonly Sublevel[] = ['meta', 'peers', 'lanes', 'outbox', 'inbox', 'consumers', 'clients', 'audit']
 
 export interface MemoryStoreOptions {
-  /** How long a batch is in the log before it is on disk, and before its writer hears of it; no time unless said. */
+  /** How long a batch is in the log before it is written, and before its writer hears of it; no time unless said. It must keep the order of the calls. */
   readonly written?: () => Promise<void>
 }
 
@@ -146,10 +146,10 @@ export class MemoryStore implements Store {
     if (writes.length === 0) return
     const batch = writes.map(copyWrite)
     const countToHere = this.#disk.append(batch)
-    tables.apply(batch)
-    // A crash meanwhile finds the batch in the log, and may or may not keep it.
+    // A crash meanwhile finds the batch in the log, and may or may not keep it. Nobody reads it before it is written.
     await this.#written()
     if (this.#tables !== tables) throw unavailable()
+    tables.apply(batch)
     if (sync) this.#disk.sync(countToHere)
   }
 
