@@ -42,7 +42,7 @@ async function type(client: Client, to: string): Promise<void> {
   const lines = createInterface({ input: process.stdin, signal: stop.signal })
   for await (const line of lines) {
     try {
-      await client.send(to, line, { channel: CHANNEL, durable: false, timeoutMs: 10_000 })
+      await client.send(to, line, { channel: CHANNEL, whenFull: 'fail' })
     } catch (error) {
       if (!(error instanceof ParleyError)) throw error
       console.error(`not sent: ${error.code}. ${error.action}`)

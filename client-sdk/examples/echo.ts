@@ -17,10 +17,10 @@ console.error('listening')
 
 for await (const message of messages) {
   try {
-    // Names may change; `contact` never does.
-    await parley.send(message.contact, message.body, { channel: 'echo', durable: false, timeoutMs: 5_000 })
+    // Names may change; `contact` never does. A peer that is gone gets it when it is back.
+    await parley.send(message.contact, message.body, { channel: 'echo', whenFull: 'fail' })
   } catch (error) {
-    // One peer that is gone must not stop the service for the others.
+    // One peer that never comes back, and fills its queue, must not stop the service for the others.
     if (!(error instanceof ParleyError)) throw error
     console.error(`${message.fromName}: ${error.code}`)
   }

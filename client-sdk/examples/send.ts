@@ -1,4 +1,4 @@
-// Sends one message to a contact.
+// Sends one message to a contact, who gets it now or as soon as it is there.
 //
 //   node examples/send.ts bob "hello"            to bob's default channel
 //   node examples/send.ts bob "hello" chat       to channel "chat"
@@ -17,9 +17,17 @@ try {
   // `await using` closes the connection at the end of the block; what is being sent is finished first.
   await using parley = await connect({ name: 'example-send' })
 
-  // durable: false means at most once, and only to a peer that is there now. The promise resolves when the message is on its way.
-  const receipt = await parley.send(peer, text, { durable: false, timeoutMs: 5_000, ...(channel && { channel }) })
+  // The promise resolves when the message is on the disk of this host. The daemon does the rest, also after a restart.
+  const receipt = await parley.send(peer, text, { timeoutMs: 5_000, ...(channel && { channel }) })
   console.log(receipt.id)
+
+  // Whoever wants to know more asks the receipt, now or later: `stored` is on the peer's disk, `handled` was acknowledged by an app there.
+  try {
+    console.error(await receipt.stored({ signal: AbortSignal.timeout(2_000) }))
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error
+    console.error(`waits for ${peer} until ${receipt.expiresAt?.toISOString()}`)
+  }
 } catch (error) {
   // Every error of the SDK has a code to decide by, words for people, and what to do next.
   if (!(error instanceof ParleyError)) throw error

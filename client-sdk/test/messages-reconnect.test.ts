@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Message } from '../src/message.ts'
 import { connected } from './support/connected.ts'
-import { bytes } from './support/stand-in-daemon.ts'
+import { bytes, Refusal } from './support/stand-in-daemon.ts'
 import { nameSubscriptions, takeTexts } from './support/subscriptions.ts'
 
 describe('messages after a lost daemon', () => {
@@ -91,6 +91,23 @@ describe('messages after a lost daemon', () => {
     await clock.settle()
     await away()
     await back()
+    daemon.deliver('sub2', { first: 1, bodies: bytes('a') })
+    expect(await takeTexts(messages, 1)).toEqual(['a'])
+  })
+
+  it('go on when the store of the daemon is back', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    const subscribe = daemon.answers['messages.subscribe']
+    daemon.answers['messages.subscribe'] = () => {
+      throw new Refusal('STORE_UNAVAILABLE', { retryable: true })
+    }
+    daemon.app.notify('messages.ended', { subscription: 'sub1', code: 'STORE_UNAVAILABLE' })
+    await clock.advance(600)
+    if (subscribe !== undefined) daemon.answers['messages.subscribe'] = subscribe
+    await clock.advance(600)
     daemon.deliver('sub2', { first: 1, bodies: bytes('a') })
     expect(await takeTexts(messages, 1)).toEqual(['a'])
   })

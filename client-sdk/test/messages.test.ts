@@ -266,6 +266,43 @@ describe('ack', () => {
     expect(daemon.callsOf('messages.ack').map(call => call.index)).toEqual([1, 2])
   })
 
+  it('that the store could not take is said again, and nobody who leaves waits for that', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    daemon.answers['messages.ack'] = () => {
+      throw new Refusal('STORE_UNAVAILABLE', { retryable: true })
+    }
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b') })
+    const first = (await messages.next()).value?.ack()
+    await clock.settle()
+    const second = (await messages.next()).value?.ack()
+    await messages.return()
+    delete daemon.answers['messages.ack']
+    await clock.advance(200)
+    await Promise.all([first, second])
+    expect(daemon.callsOf('messages.ack').map(call => call.index)).toEqual([1, 2])
+  })
+
+  it('keeps its place before and behind a refusal', async () => {
+    const { daemon, parley } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('a', 'b', 'c', 'd') })
+    const taken: Message[] = []
+    for (let n = 0; n < 4; n++) taken.push((await messages.next()).value as Message)
+    const [a, b, c, d] = taken as [Message, Message, Message, Message]
+    await Promise.all([a.ack(), b.reject('no thanks'), c.ack(), d.ack()])
+    const said = daemon.calls.filter(({ method }) => /ack|reject/.test(method))
+    expect(said.map(({ params }) => params)).toEqual([
+      { consumer: 'app', index: 1 },
+      { consumer: 'app', index: 2, reason: 'no thanks' },
+      { consumer: 'app', index: 4 }
+    ])
+  })
+
   it('is refused for a look', async () => {
     const { daemon, parley } = await connected()
     nameSubscriptions(daemon)
@@ -274,6 +311,7 @@ describe('ack', () => {
     daemon.deliver('sub1', { first: 1, bodies: bytes('a') })
     const { value } = await messages.next()
     expect(await codeOf((value as Message).ack())).toBe('NO_SUCH_CONSUMER')
+    expect(await codeOf((value as Message).reject('no'))).toBe('NO_SUCH_CONSUMER')
   })
 
   it('rejects with what the daemon says', async () => {
