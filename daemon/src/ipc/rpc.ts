@@ -62,24 +62,28 @@ export class MethodTable {
     if (RANK[method.access] > RANK[call.caller.access]) {
       throw new DaemonError('FORBIDDEN', `${method.name} needs ${method.access} access`)
     }
-    return method.call(encoding === 'json' ? withBytes(request.params, method.byteLists) : request.params, call)
+    return method.call(encoding === 'json' ? withBytes(request.params, method) : request.params, call)
   }
 }
 
 /** JSON's parameters with base64 texts turned into bytes where bytes are expected. */
-function withBytes(params: RpcRequest['params'], byteLists: readonly string[]): RpcRequest['params'] {
-  if (byteLists.length === 0) return params
+function withBytes(params: RpcRequest['params'], { byteLists, bytes }: Method): RpcRequest['params'] {
+  if (byteLists.length === 0 && bytes.length === 0) return params
   const copy: Record<string, unknown> = { ...params }
   for (const name of byteLists) {
     const list = params[name]
-    if (!Array.isArray(list)) continue
-    copy[name] = list.map(item => {
-      const bytes = typeof item === 'string' ? fromBase64(item) : undefined
-      if (bytes === undefined) throw new DaemonError('INVALID_PARAMS', `${name}: must be base64 texts, with padding`)
-      return bytes
-    })
+    if (Array.isArray(list)) copy[name] = list.map(item => bytesOf(item, `${name}: must be base64 texts, with padding`))
+  }
+  for (const name of bytes) {
+    if (params[name] !== undefined) copy[name] = bytesOf(params[name], `${name}: must be base64 text, with padding`)
   }
   return copy
+}
+
+function bytesOf(value: unknown, complaint: string): Uint8Array {
+  const bytes = typeof value === 'string' ? fromBase64(value) : undefined
+  if (bytes === undefined) throw new DaemonError('INVALID_PARAMS', complaint)
+  return bytes
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

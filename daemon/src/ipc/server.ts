@@ -52,7 +52,6 @@ class Server implements IpcServer {
     this.#methodDeps = { ...deps, claims: new ClientClaims(), stopping: this.#stopping.signal }
     deps.metrics.gauge('apps', 'Programs connected to the local socket.', () => this.#clients.size)
     deps.inbox.register(deps.metrics)
-    deps.requests.register(deps.metrics)
     this.#root = new Actor({ name: 'ipc', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
         throw new UnexpectedMessageError('mail', 'supervising')
@@ -75,9 +74,8 @@ class Server implements IpcServer {
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort()
-    const { inbox, requests, clock, apps, limits } = this.#deps
+    const { inbox, clock, apps, limits } = this.#deps
     inbox.stop()
-    requests.stop()
     const clients = [...this.#clients]
     for (const client of clients) client.tell({ type: 'end-events' })
     const drained = Promise.all([...clients.map(({ client }) => client.idle()), ...this.#posts])

@@ -1,6 +1,7 @@
 import type { PeerSessionInfo, SessionState } from '@parley/client-sdk/contract'
 import type { Clock } from '../actor/clock.ts'
 import type { EndCode } from './fault.ts'
+import { FEATURES } from './hello.ts'
 import type { OpenLink } from './open-link.ts'
 
 /** How the last link or dial ended, at which wall time. */
@@ -47,7 +48,8 @@ export class SessionReport {
         : {
             openedBy: current.openedByUs ? 'us' : 'peer',
             address: current.link.stream.address,
-            generation: current.generation
+            generation: current.generation,
+            features: FEATURES.filter(name => current.link.hasFeature(name))
           }),
       ...(lastEnd === undefined ? {} : { lastEnd }),
       ...(nextDialAt === undefined ? {} : { nextDialAt })

@@ -16,6 +16,7 @@ import { nodeHealth } from './node-health.ts'
 import { nodeHello } from './node-hello.ts'
 import { nodeShutdown } from './node-shutdown.ts'
 import { nodeStatus } from './node-status.ts'
+import { nodeWhy } from './node-why.ts'
 import { peersAdd } from './peers-add.ts'
 import { peersBlock } from './peers-block.ts'
 import { peersGet } from './peers-get.ts'
@@ -56,6 +57,7 @@ export const METHODS: readonly Method[] = [
   nodeHello,
   nodeShutdown,
   nodeStatus,
+  nodeWhy,
   peersAdd,
   peersBlock,
   peersGet,
