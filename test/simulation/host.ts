@@ -24,6 +24,8 @@ export interface Wraps {
   readonly store?: (store: Store, clock: Clock) => Store
   readonly transport?: (transport: Transport, clock: Clock) => Transport
   readonly socket?: (socket: AppSocket) => AppSocket
+  /** Where the port is one between parts of the daemon: puts the bug in, and returns what takes it out. */
+  readonly install?: () => () => void
 }
 
 /** What a host needs of its world. */

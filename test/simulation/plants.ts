@@ -1,5 +1,13 @@
 import type { AppSocket, AppSocketReader } from '@parley/client-sdk'
 import type { Clock } from '../../daemon/src/actor/clock.ts'
+import { Inbox } from '../../daemon/src/delivery/inbox/inbox.ts'
+import { Outbox } from '../../daemon/src/delivery/outbox/outbox.ts'
+import type {
+  IncomingSession,
+  OutgoingAttachment,
+  OutgoingSession,
+  TakenEnvelope
+} from '../../daemon/src/delivery/port.ts'
 import { decodeMessage, encodeMessage } from '../../daemon/src/ipc/codec.ts'
 import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from '../../daemon/src/store/port.ts'
 import type { ByteStream, DialRequest, Gate, NodeId, StreamReader, Transport } from '../../daemon/src/transport/port.ts'
@@ -45,7 +53,7 @@ const puts = (writes: readonly StoreWrite[], sublevel: Sublevel) =>
   writes.some(write => write.type === 'put' && write.sublevel === sublevel)
 
 /** Answers batches with such a record before they are on disk. */
-export const answerBeforeSync = (sublevel: Sublevel): Wraps => ({
+const answerBeforeSync = (sublevel: Sublevel): Wraps => ({
   store: inner =>
     new PlantedStore(inner, async (store, writes, options) => {
       const written = store.batch(writes, { sync: options.sync && !puts(writes, sublevel) })
@@ -55,7 +63,7 @@ export const answerBeforeSync = (sublevel: Sublevel): Wraps => ({
 })
 
 /** Stores messages and not how far their lane is. */
-export const forgetDedup: Wraps = {
+const forgetDedup: Wraps = {
   store: inner =>
     new PlantedStore(inner, (store, writes, options) =>
       store.batch(puts(writes, 'inbox') ? writes.filter(({ sublevel }) => sublevel !== 'lanes') : writes, options)
@@ -63,7 +71,7 @@ export const forgetDedup: Wraps = {
 }
 
 /** Stores messages, and then how far their lane is. */
-export const dedupInAnotherBatch: Wraps = {
+const dedupInAnotherBatch: Wraps = {
   store: inner =>
     new PlantedStore(inner, async (store, writes, options) => {
       if (!puts(writes, 'inbox')) return store.batch(writes, options)
@@ -79,7 +87,7 @@ export const dedupInAnotherBatch: Wraps = {
 }
 
 /** Says what was accepted again under a new number, when its answer was lost. */
-export const doubleOnLostReply = (): Wraps => {
+const doubleOnLostReply = (): Wraps => {
   const lost: { params: object }[] = []
   return {
     socket: inner => new DoublingSocket(inner, lost)
@@ -87,7 +95,7 @@ export const doubleOnLostReply = (): Wraps => {
 }
 
 /** Tells no app that a message has expired. */
-export const expireWithoutTelling: Wraps = {
+const expireWithoutTelling: Wraps = {
   socket: inner =>
     new FilteringSocket(inner, message => {
       if (message['method'] !== 'events.event') return message
@@ -97,7 +105,7 @@ export const expireWithoutTelling: Wraps = {
 }
 
 /** Ends an old session of a rekey without its last word. */
-export const skipEnd: Wraps = { transport: (inner, clock) => new EndlessTransport(inner, clock) }
+const skipEnd: Wraps = { transport: (inner, clock) => new EndlessTransport(inner, clock) }
 
 type Message = Readonly<Record<string, unknown>>
 
@@ -285,6 +293,100 @@ class EndlessStream implements ByteStream {
   }
 }
 
+/** Sends the first messages of a lane in another order when they go out for the second time. */
+const reorderOnRetry: Wraps = {
+  install: () => {
+    const met = new Set<string>()
+    return wrapped(
+      Outbox.prototype,
+      'attach',
+      attach =>
+        function (this: Outbox, contact: string, session: OutgoingSession) {
+          const attachment = attach.call(this, contact, session)
+          const isRetry = met.has(contact)
+          met.add(contact)
+          return isRetry ? swapFirst(attachment) : attachment
+        }
+    )
+  }
+}
+
+/** The first two runs of one lane that have as many messages exchange them. */
+function swapFirst(inner: OutgoingAttachment): OutgoingAttachment {
+  const held: TakenEnvelope[] = []
+  let isDone = false
+  return {
+    take: (bytesMax, mayExceed) => {
+      const next = held.shift()
+      if (next !== undefined) return next
+      const first = inner.take(bytesMax, mayExceed)
+      if (isDone || first === undefined || !('run' in first.envelope)) return first
+      const second = inner.take(bytesMax, mayExceed)
+      if (second === undefined) return first
+      held.push(second)
+      if (!('run' in second.envelope)) return first
+      const [a, b] = [first.envelope.run, second.envelope.run]
+      if (a.lane !== b.lane || a.bodies.length !== b.bodies.length) return first
+      isDone = true
+      held[0] = { ...second, envelope: { run: { ...b, bodies: a.bodies } } }
+      return { ...first, envelope: { run: { ...a, bodies: b.bodies } } }
+    },
+    credit: credit => inner.credit(credit),
+    detach: () => inner.detach()
+  }
+}
+
+/** Does not look at what the peer has when a session begins, and so takes the numbers of what it forgot for free. */
+const reuseNumbers: Wraps = {
+  install: () =>
+    wrapped(
+      Outbox.prototype,
+      'attach',
+      attach =>
+        function (this: Outbox, contact: string, session: OutgoingSession) {
+          const { start, messageBytesMax } = session
+          return attach.call(this, contact, {
+            start: start === 'sent' ? start : 'stored',
+            messageBytesMax,
+            wake: () => session.wake()
+          })
+        }
+    )
+}
+
+/** What a session may tell in receipts, where each is paid for as a message is. Nobody grants any. */
+const PAID_RECEIPTS = 20
+
+/** Lets receipts wait for credit. */
+const creditForReceipts: Wraps = {
+  install: () =>
+    wrapped(
+      Inbox.prototype,
+      'attach',
+      attach =>
+        function (this: Inbox, contact: string, session: IncomingSession) {
+          let left = PAID_RECEIPTS
+          return attach.call(this, contact, {
+            from: session.from,
+            fromName: () => session.fromName(),
+            credit: credit => session.credit(credit),
+            receipt: receipt => {
+              if (left-- > 0) session.receipt(receipt)
+            }
+          })
+        }
+    )
+}
+
+/** Puts another method in place of one, and returns what puts it back. */
+function wrapped<T extends object, K extends keyof T>(target: T, name: K, wrap: (method: T[K]) => T[K]): () => void {
+  const method = target[name]
+  target[name] = wrap(method)
+  return () => {
+    target[name] = method
+  }
+}
+
 /** Every planted bug, by what it does. Made anew for each seed. */
 export const PLANTS: Readonly<Record<string, () => Wraps>> = {
   'acknowledge before the sync': () => answerBeforeSync('consumers'),
@@ -292,6 +394,9 @@ export const PLANTS: Readonly<Record<string, () => Wraps>> = {
   'deliver before the sync': () => answerBeforeSync('inbox'),
   'forget what it has stored': () => forgetDedup,
   'write what it has stored in another batch': () => dedupInAnotherBatch,
+  'reorder on a retry': () => reorderOnRetry,
+  'use a number again after a restore': () => reuseNumbers,
+  'ask credit for receipts': () => creditForReceipts,
   'skip the end of a session at a rekey': () => skipEnd,
   'expire without telling': () => expireWithoutTelling,
   'double on a lost reply': doubleOnLostReply

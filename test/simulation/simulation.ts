@@ -57,10 +57,13 @@ export const replayCommand = (seed: string): string => `npm run prove -- simulat
 export async function simulate(seed: string, options: SimulationOptions = {}): Promise<SimulationResult> {
   const simulation = new Simulation(seed, options)
   const wrong: string[] = []
+  const uninstall = options.wraps?.install?.()
   try {
     await simulation.play()
   } catch (error) {
     wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  } finally {
+    uninstall?.()
   }
   wrong.push(...simulation.model.wrong)
   return { seed, flavour: simulation.flavour, wrong, counts: simulation.tally.counts() }
