@@ -387,6 +387,11 @@ export class Sender {
     if (code === 'QUEUE_FULL') batch.mayBeAccepted &&= data['previous'] !== undefined
     else batch.mayBeAccepted ||= data['accepted'] !== 'no'
     if (isFull && batch.options.whenFull === 'fail') return false
+    if (!batch.mayBeAccepted) {
+      // It comes again under a new number, so that the old one keeps nothing from being forgotten.
+      this.#numbers.settle(batch.number)
+      batch.number = undefined
+    }
     batch.refusal = isFull ? error : undefined
     this.#pause(lane, error)
     return true
@@ -424,10 +429,10 @@ export class Sender {
   }
 
   /** A daemon is there: what an earlier connection left open is settled by what the daemon accepted of it. */
-  #up(accepted: readonly AcceptedSend[]): void {
-    const idsOf = new Map(accepted.map(({ number, ids }) => [number, ids]))
+  #up(accepted: readonly AcceptedSend[] | null): void {
+    const idsOf = new Map(accepted?.map(({ number, ids }) => [number, ids]))
     for (const lane of this.#lanes.values()) {
-      for (const batch of lane.queue.filter(({ mayBeAccepted }) => mayBeAccepted)) {
+      for (const batch of lane.queue.filter(({ mayBeAccepted }) => mayBeAccepted && accepted !== null)) {
         const ids = idsOf.get(batch.number as number)
         this.#room.release(batch.count, batch.bytes)
         if (ids !== undefined) {

@@ -63,6 +63,21 @@ describe('a durable send', () => {
     expect(daemon.accepted.get(LANE)).toEqual(['a', 'b'])
   })
 
+  it('is sent again under its number where the daemon cannot tell what it accepted', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    daemon.tells = method => method !== 'messages.send'
+    const sends = [parley.send('bob', 'a')]
+    await clock.settle()
+    await away()
+    daemon.tells = () => true
+    daemon.canRead = false
+    sends.push(parley.send('bob', 'b'))
+    await back()
+    expect((await Promise.all(sends)).map(({ id }) => id)).toEqual(['e.1.1', 'e.1.2'])
+    expect(daemon.callsOf('messages.send').map(({ number }) => number)).toEqual([1, 1, 2])
+    expect(daemon.accepted.get(LANE)).toEqual(['a', 'b'])
+  })
+
   it('goes on behind one whose answer was lost, in order', async () => {
     const { daemon, parley, clock, away, back } = await connected()
     daemon.tells = method => method !== 'messages.send'
@@ -148,8 +163,10 @@ describe('a durable send to a full queue', () => {
     await clock.advance(2_000)
     await Promise.all(sends)
     expect(daemon.accepted.get(LANE)).toEqual(['1', '2', '3', '4', '5'])
-    const numbers = daemon.callsOf('messages.send').filter(call => call.peer === 'bob' && call.channel === undefined)
-    expect(new Set(numbers.map(call => call.number)).size).toBe(5)
+    // A number that was refused stands for nothing, and holds up no other.
+    await parley.send('carol', 'z')
+    const [last] = daemon.callsOf('messages.send').slice(-1)
+    expect(last?.answeredThrough).toBe((last?.number ?? 0) - 1)
   })
 
   it('is tried less and less often, and at once when messages of that contact were stored', async () => {

@@ -45,8 +45,11 @@ export interface Methods {
       readonly bootId: string
       /** Names the inbox whose indexes `from: {after}` means; a new one starts again at 1. */
       readonly inbox: string
-      /** Numbered sends of this client that were accepted and that it has not called answered: those need not be sent again. */
-      readonly accepted: readonly AcceptedSend[]
+      /**
+       * Numbered sends of this client that were accepted and that it has not called answered: those need not be sent again, and no other was accepted. Null while the
+       * store cannot be read: what is sent again under its number is accepted once all the same.
+       */
+      readonly accepted: readonly AcceptedSend[] | null
     }
   }
   'node.status': { params: Empty; result: NodeStatus }
@@ -75,8 +78,8 @@ export interface Methods {
    * Sends consecutive messages to one channel of one contact; whole or not at all where durable.
    *
    * Durable (unless said): resolves when the run is on this daemon's disk. `number` counts the sends of a client, on a WebSocket: the same number
-   * is accepted once, whatever connection brings it. `previous` is the number that must not have been refused before on this connection, so that order holds
-   * when a queue is full; `answeredThrough` lets the daemon forget. Over POST `idempotencyKey` does the same for a day.
+   * is accepted once, whatever connection brings it; its client is the connection that said hello as it last. `previous` is the number that must not have been refused
+   * before on this connection, so that order holds when a queue is full; `answeredThrough` lets the daemon forget. Over POST `idempotencyKey` does the same for a day.
    *
    * Not durable: resolves when the whole run is on the stream. When it fails, the error's data has `sent`, how many of
    * the messages were on the stream before, and their `ids`; the others never leave.

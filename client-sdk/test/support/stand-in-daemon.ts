@@ -85,6 +85,8 @@ export class StandInDaemon {
   hears: (method: MethodName) => boolean = () => true
   /** Asked before an answer leaves: where it says no, the answer is lost and the connection with it. */
   tells: (method: MethodName) => boolean = () => true
+  /** While false its store cannot be read, and hello tells nothing of what was accepted. */
+  canRead = true
   /** How many messages to a peer and channel (`bob/default`) are taken until it is full; no bound where it has no entry. */
   readonly room = new Map<string, number>()
   readonly #refused = new WeakMap<App, Set<number>>()
@@ -201,7 +203,8 @@ export class StandInDaemon {
     const { inbox, bootId, limits } = this
     if (method === 'node.hello') {
       const versions = { version: '0.1.0', apiMajor: 1, apiMinor: 0, features: [] }
-      const accepted: AcceptedSend[] = [...this.numbered].map(([number, ids]) => ({ number, ids }))
+      const numbered: AcceptedSend[] = [...this.numbered].map(([number, ids]) => ({ number, ids }))
+      const accepted = this.canRead ? numbered : null
       return { clientId: 'c'.repeat(32), id: 'alice', bootId, inbox, limits, ...versions, accepted }
     }
     if (method === 'messages.send') return this.accept(params as unknown as Params<'messages.send'>, app)

@@ -1,4 +1,4 @@
-import { API_MAJOR, API_MINOR, type Limits } from '@parley/client-sdk/contract'
+import { type AcceptedSend, API_MAJOR, API_MINOR, type Limits } from '@parley/client-sdk/contract'
 import { z } from 'zod'
 import { DaemonError } from '../../errors.ts'
 import { CHANNEL_BYTES_MAX } from '../../peer/incoming.ts'
@@ -30,7 +30,7 @@ export const nodeHello: Method = defineMethod('node.hello', {
     const client = params.clientId ?? Buffer.from(deps.randomBytes(16)).toString('hex')
     // First the claim: what another connection of this client still sends can no more be accepted behind the answer.
     claim(client, call)
-    const accepted = params.clientId === undefined ? [] : await deps.outbox.acceptedOf(client)
+    const accepted = params.clientId === undefined ? [] : await acceptedOf(client, call)
     if (call.session !== undefined) call.session.clientName = params.client.name
     return {
       clientId: client,
@@ -46,6 +46,16 @@ export const nodeHello: Method = defineMethod('node.hello', {
     }
   }
 })
+
+/** Null while the store cannot be read, which must not keep programs from connecting. */
+async function acceptedOf(client: string, { deps }: Call): Promise<readonly AcceptedSend[] | null> {
+  try {
+    return await deps.outbox.acceptedOf(client)
+  } catch (error) {
+    if (error instanceof DaemonError && error.code === 'STORE_UNAVAILABLE') return null
+    throw error
+  }
+}
 
 function claim(client: string, { session, deps: { claims } }: Call): void {
   if (session === undefined) return
