@@ -1,10 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DaemonError } from '../errors.ts'
+import { crc32c, unmasked } from './crc32c.ts'
+import { isReadableTable } from './level-table.ts'
+import { VarintReader } from './varint-reader.ts'
 
 // LevelDB passes over some damage in silence: without `CURRENT` it begins anew and deletes what it does not know, a log that is gone is
-// not missed, and of a log with a wrong checksum the rest of the block is left out and what comes after it is applied. `classic-level`
-// has no option for its paranoid checks. Layouts: LevelDB doc/log_format.md, doc/impl.md, util/crc32c.h.
+// not missed, of a log with a wrong checksum the rest of the block is left out and what comes after it is applied, and the checksums of
+// tables are not looked at. `classic-level` has no option for any of it.
+// Layouts: LevelDB doc/log_format.md, doc/impl.md, db/version_edit.cc.
 
 const BLOCK_BYTES = 32_768
 const HEADER_BYTES = 7
@@ -13,33 +17,45 @@ const FIRST = 2
 const LAST = 4
 
 /**
- * Looks through the files of a database that nobody has open, before LevelDB does. An end that was cut off is no damage: so a crash
+ * Looks through the files of a database that nobody has open (the files of one that is open change while they are read), before LevelDB does. A log whose end was cut off is no damage: so a crash
  * leaves what was not synced.
  *
  * @throws {DaemonError} `STORE_DAMAGED`, saying which file; errors of the file system as they are
  */
 export async function assertWhole(directory: string): Promise<void> {
-  const files = await filesIn(directory)
+  const files = (await ifThere(readdir(directory))) ?? []
   const logs = files.filter(file => /^\d+\.log$/.test(file))
-  if (!files.includes('CURRENT')) {
+  const tables = files.filter(file => /^\d+\.(ldb|sst)$/.test(file))
+  const current = files.includes('CURRENT') ? await ifThere(readFile(join(directory, 'CURRENT'), 'latin1')) : undefined
+  if (current === undefined) {
     // Before the first `CURRENT` there is neither a log nor a table.
-    if (logs.length > 0 || files.some(file => /^\d+\.(ldb|sst)$/.test(file))) throw damaged('CURRENT is gone')
+    if (logs.length > 0 || tables.length > 0) throw damaged('CURRENT is gone')
     return
   }
-  const manifest = (await readFile(join(directory, 'CURRENT'), 'latin1')).trimEnd()
+  const manifest = current.trimEnd()
   if (!/^MANIFEST-\d+$/.test(manifest) || !files.includes(manifest))
     throw damaged('the file that CURRENT names is gone')
-  // The first manifest is older than the first log; each later one is younger than a log.
-  if (logs.length === 0 && Number(manifest.slice('MANIFEST-'.length)) > 1) throw damaged('the log is gone')
+  const live = liveFiles(await readFile(join(directory, manifest)))
+  if (live === undefined) throw damaged(`${manifest} does not match its checksums`)
+  if (live.log > 0 && !logs.some(log => Number.parseInt(log, 10) === live.log)) throw damaged('the log is gone')
   for (const log of logs) {
-    const bytes = await readIfThere(join(directory, log))
-    if (bytes !== undefined && !isWholeLog(bytes)) throw damaged(`${log} does not match its checksums`)
+    if (Number.parseInt(log, 10) < live.log) continue
+    const bytes = await ifThere(readFile(join(directory, log)))
+    if (bytes !== undefined && !readLog(bytes).isWhole) throw damaged(`${log} does not match its checksums`)
+  }
+  for (const [number, lengthBytes] of live.tables) {
+    const table = tables.find(name => Number.parseInt(name, 10) === number)
+    const bytes = table === undefined ? undefined : await ifThere(readFile(join(directory, table)))
+    if (bytes === undefined) throw damaged(`table ${number} is gone`)
+    if (bytes.length !== lengthBytes || !isReadableTable(bytes, live.sequence))
+      throw damaged(`${table} does not match its checksums`)
   }
 }
 
-/** Whether a log is whole up to its end, which may be cut off. */
-export function isWholeLog(log: Uint8Array): boolean {
-  let isInside = false
+/** The records of a log, and whether it is whole up to its end, which may be cut off. */
+export function readLog(log: Uint8Array): { readonly isWhole: boolean; readonly records: readonly Uint8Array[] } {
+  const records: Uint8Array[] = []
+  let parts: Uint8Array[] | undefined
   let isCut = false
   for (let start = 0; start < log.length; start += BLOCK_BYTES) {
     const block = log.subarray(start, start + BLOCK_BYTES)
@@ -50,14 +66,19 @@ export function isWholeLog(log: Uint8Array): boolean {
         isCut = true
         break
       }
-      const begins = fragment.type === FULL || fragment.type === FIRST
-      if (begins === isInside) return false
-      isInside = fragment.type !== FULL && fragment.type !== LAST
-      offset += HEADER_BYTES + fragment.lengthBytes
+      const { type, content } = fragment
+      const begins = type === FULL || type === FIRST
+      if (begins !== (parts === undefined)) return { isWhole: false, records }
+      parts = [...(parts ?? []), content]
+      if (type === FULL || type === LAST) {
+        records.push(Buffer.concat(parts))
+        parts = undefined
+      }
+      offset += HEADER_BYTES + content.length
     }
-    if (isCut && holdsFragment(block, offset)) return false
+    if (isCut && holdsFragment(block, offset)) return { isWhole: false, records }
   }
-  return true
+  return { isWhole: true, records }
 }
 
 /** Whether a fragment begins anywhere from `from` on: the length of a bad one cannot be believed. */
@@ -72,44 +93,59 @@ function holdsFragment(block: Uint8Array, from: number): boolean {
 function fragmentAt(
   block: Uint8Array,
   offset: number
-): { readonly type: number; readonly lengthBytes: number } | undefined {
+): { readonly type: number; readonly content: Uint8Array } | undefined {
   const view = new DataView(block.buffer, block.byteOffset + offset)
-  const lengthBytes = view.getUint16(4, true)
   const type = view.getUint8(6)
-  const end = offset + HEADER_BYTES + lengthBytes
+  const end = offset + HEADER_BYTES + view.getUint16(4, true)
   if (type < FULL || type > LAST || end > block.length) return undefined
   const isRight = unmasked(view.getUint32(0, true)) === crc32c(block.subarray(offset + HEADER_BYTES - 1, end))
-  return isRight ? { type, lengthBytes } : undefined
+  return isRight ? { type, content: block.subarray(offset + HEADER_BYTES, end) } : undefined
 }
 
-/** LevelDB stores checksums rotated and with a number added, so that the checksum of data with checksums in it is sound. */
-function unmasked(masked: number): number {
-  const rotated = (masked - 0xa282ead8) >>> 0
-  return ((rotated >>> 17) | (rotated << 15)) >>> 0
+interface LiveFiles {
+  /** The oldest log that is needed; 0 before there is one. */
+  readonly log: number
+  /** The number of the last write that is in a table. */
+  readonly sequence: number
+  /** Length in bytes by number. */
+  readonly tables: ReadonlyMap<number, number>
 }
 
-const CRC32C_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-  return crc
-})
-
-/** CRC-32C (Castagnoli), RFC 3720 B.4. Node's own is another polynomial. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = (CRC32C_TABLE[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8)
-  return (crc ^ 0xffffffff) >>> 0
+/** What a manifest says that the database consists of; undefined where it is damaged. */
+function liveFiles(manifest: Uint8Array): LiveFiles | undefined {
+  const { isWhole, records } = readLog(manifest)
+  if (!isWhole || records.length === 0) return undefined
+  const live = { log: 0, sequence: 0, tables: new Map<number, number>() }
+  for (const record of records) {
+    const reader = new VarintReader(record)
+    while (!reader.atEnd) applyEdit(reader, live)
+    if (reader.isBroken) return undefined
+  }
+  return live
 }
 
-async function filesIn(directory: string): Promise<readonly string[]> {
-  return (await ifThere(readdir(directory))) ?? []
+/** One field of a version edit. */
+function applyEdit(reader: VarintReader, live: { log: number; sequence: number; tables: Map<number, number> }): void {
+  const tag = reader.varint()
+  if (tag === 2) live.log = reader.varint()
+  else if (tag === 4) live.sequence = reader.varint()
+  else if (tag === 3 || tag === 9) reader.varint()
+  else if (tag === 1) reader.skip(reader.varint())
+  else if (tag === 5) {
+    reader.varint()
+    reader.skip(reader.varint())
+  } else if (tag === 6) {
+    reader.varint()
+    live.tables.delete(reader.varint())
+  } else if (tag === 7) {
+    reader.varint()
+    live.tables.set(reader.varint(), reader.varint())
+    reader.skip(reader.varint())
+    reader.skip(reader.varint())
+  } else reader.fail()
 }
 
-/** The bytes of a file, or undefined: another process that has the database may have deleted it, and is met at the lock. */
-function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  return ifThere(readFile(path))
-}
-
+/** What was read, or undefined where it is not there: another process that has the database, which is met at its lock, may delete files. */
 async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading

@@ -38,6 +38,7 @@ export class LevelStore implements Store {
   async open(): Promise<void> {
     if (this.#db !== undefined) return
     try {
+      await assertFree(this.#directory)
       // Before the object is made, for that begins to open the database.
       await assertWhole(this.#directory)
       const db = new Level<Uint8Array, Uint8Array>(this.#directory, {
@@ -178,6 +179,18 @@ function endOf(sublevel: Sublevel): Uint8Array {
 /** LevelDB's buffers as what they are declared to be; each is memory of its own. */
 function asPlain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Takes the lock of the database and gives it back, and does nothing else: it asks for what cannot be. */
+async function assertFree(directory: string): Promise<void> {
+  const db = new Level(directory, { createIfMissing: false, errorIfExists: true })
+  try {
+    await db.open()
+  } catch (error) {
+    const { cause } = error as Error
+    if (!(cause instanceof Error) || !/\((?:create_if_missing is false|error_if_exists is true)\)$/.test(cause.message))
+      throw error
+  }
 }
 
 /** What an error of LevelDB means: another user, damage, or a disk that does not serve. */

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { crc32c } from '../../src/store/crc32c.ts'
 import { LevelStore } from '../../src/store/level.ts'
-import { crc32c, isWholeLog } from '../../src/store/level-files.ts'
+import { readLog } from '../../src/store/level-files.ts'
 import { bytes, put } from './contract.ts'
 import { testSealer } from './test-sealer.ts'
 
@@ -166,8 +167,8 @@ describe('a log', () => {
   })
 
   it('of nothing, of zeros and of noise holds nothing that could be missing', () => {
-    expect(isWholeLog(new Uint8Array())).toBe(true)
-    expect(isWholeLog(new Uint8Array(100_000))).toBe(true)
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 2_000 }), noise => isWholeLog(noise)))
+    expect(readLog(new Uint8Array()).isWhole).toBe(true)
+    expect(readLog(new Uint8Array(100_000)).isWhole).toBe(true)
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 2_000 }), noise => readLog(noise).isWhole))
   })
 })
