@@ -1,19 +1,25 @@
 import { createHash } from 'node:crypto'
-import type { EventBody, MessageRun, PeerInfo } from '@parley/client-sdk/contract'
+import type { EventBody, IdRange, MessageRun, MessageStateRange, PeerInfo } from '@parley/client-sdk/contract'
 import { type Config, type ConfigInput, makeConfig } from '@parley/config'
 import { Actor } from '../../src/actor/actor.ts'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
 import { Inbox } from '../../src/delivery/inbox/inbox.ts'
+import { Outbox } from '../../src/delivery/outbox/outbox.ts'
 import type { LaneOrigin, LaneSink } from '../../src/delivery/port.ts'
+import { Requests } from '../../src/delivery/requests/requests.ts'
+import { DaemonError } from '../../src/errors.ts'
 import { type Card, formatCard, makeCard } from '../../src/identity/card.ts'
 import type { Keyring } from '../../src/identity/keyring.ts'
 import { Counters } from '../../src/observe/counters.ts'
 import { HealthBoard } from '../../src/observe/health.ts'
+import type { Log } from '../../src/observe/log-port.ts'
 import { Directory } from '../../src/peer/directory.ts'
-import { SESSION_PROTOCOL } from '../../src/peer/hello.ts'
+import { FEATURES, SESSION_PROTOCOL } from '../../src/peer/hello.ts'
 import { type ManagerMessage, PeerManager } from '../../src/peer/manager.ts'
 import { seededRandomBytes } from '../../src/random.ts'
+import { GuardedStore } from '../../src/store/guarded.ts'
 import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
+import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from '../../src/store/port.ts'
 import { MemoryNetwork } from '../../src/transport/memory.ts'
 import type { Refusal, Transport } from '../../src/transport/port.ts'
 import { identityNamed } from '../identity/identities.ts'
@@ -82,12 +88,46 @@ interface Running {
   readonly manager: PeerManager
   readonly transport: Transport
   readonly directory: Directory
+  readonly outbox: Outbox
+  readonly inbox: Inbox
+  readonly requests: Requests
+  readonly store: GuardedStore
+}
+
+/** A store whose writes fail while `isBroken`. */
+class BreakableStore implements Store {
+  readonly #inner: Store
+  isBroken = false
+
+  constructor(inner: Store) {
+    this.#inner = inner
+  }
+
+  open(): Promise<void> {
+    return this.#inner.open()
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+
+  get(sublevel: Sublevel, key: Uint8Array): Uint8Array | undefined {
+    return this.#inner.get(sublevel, key)
+  }
+
+  range(sublevel: Sublevel, range?: StoreRange): AsyncIterable<StoreEntry> {
+    return this.#inner.range(sublevel, range)
+  }
+
+  async batch(writes: readonly StoreWrite[], options: { readonly sync: boolean }): Promise<void> {
+    if (this.isBroken) throw new DaemonError('STORE_UNAVAILABLE', 'the disk is broken')
+    await this.#inner.batch(writes, options)
+  }
 }
 
 export class House {
   readonly name: string
   readonly keyring: Keyring
-  readonly inbox: Inbox
   readonly counters = new Counters()
   readonly events: EventBody[] = []
   readonly refusals: Refusal[] = []
@@ -96,7 +136,10 @@ export class House {
   /** Health components that say `QUARANTINED`. */
   readonly quarantined: string[] = []
   #brokenFor: string | undefined
-  readonly disk = new MemoryDisk()
+  /** What it announces from its next start on. */
+  features: readonly string[] = FEATURES
+  disk = new MemoryDisk()
+  #breakable: BreakableStore | undefined
   readonly config: Config
   readonly address: string
   readonly #town: Town
@@ -109,14 +152,27 @@ export class House {
     this.config = config
     this.keyring = identityNamed(name)
     this.address = `/ip4/127.0.0.1/tcp/${7_000 + index}`
-    const emit = (body: EventBody) => this.events.push(body)
-    const keptBytesMax = config.limits.inboxBytesMax / 4
-    this.inbox = new Inbox({ clock: town.clock, emit, id: name, options: { ...config.limits, keptBytesMax } })
   }
 
   get manager(): PeerManager {
+    return this.#parts.manager
+  }
+
+  get inbox(): Inbox {
+    return this.#parts.inbox
+  }
+
+  get outbox(): Outbox {
+    return this.#parts.outbox
+  }
+
+  get requests(): Requests {
+    return this.#parts.requests
+  }
+
+  get #parts(): Running {
     if (this.running === undefined) throw new Error(`${this.name} is down`)
-    return this.running.manager
+    return this.running
   }
 
   card(serial = 1): Card {
@@ -127,11 +183,21 @@ export class House {
     const { clock, network, seed } = this.#town
     const { limits } = this.config
     const randomBytes = seededRandomBytes(`${this.name} ${this.#boots++} ${seed}`)
-    const store = new MemoryStore(this.disk)
+    const breakable = new BreakableStore(new MemoryStore(this.disk))
+    this.#breakable = breakable
+    const store = new GuardedStore(
+      {
+        ...{ store: breakable, clock, randomBytes },
+        // What a killed daemon still finds out is of no interest.
+        onChange: ({ isAvailable }) => this.running?.store === store && this.#storeChanged(this.running, isAvailable)
+      },
+      { backOffMs: limits.storeBackOffMinMs, backOffMaxMs: limits.storeBackOffMaxMs }
+    )
     await store.open()
+    const sealer = testSealer()
     const directory = await Directory.open(store, {
       own: this.keyring,
-      sealer: testSealer(),
+      sealer,
       clock,
       randomBytes,
       contactCountMax: limits.contactCountMax
@@ -142,6 +208,29 @@ export class House {
       admission: { ...limits, unprovenDeadlineMs: limits.handshakeTimeoutMs }
     })
     const card = this.card()
+    const emit = (body: EventBody) => void this.events.push(body)
+    const log: Log = {
+      debug: () => {},
+      info: () => {},
+      warn: () => {},
+      error: fields => void this.failures.push(fields)
+    }
+    const nameOf = (contact: string) => directory.byContact(contact)?.name
+    const delivery = { store, sealer, clock, randomBytes, emit, log, contactName: (id: string) => nameOf(id) ?? id }
+    const keptBytesMax = limits.inboxBytesMax / 4
+    const inbox = await Inbox.open({ ...delivery, options: { ...limits, keptBytesMax } })
+    const health = new HealthBoard(clock, body => this.#noteHealth(body))
+    const outbox = await Outbox.open({ ...delivery, health, options: limits })
+    const requests = new Requests({
+      clock,
+      randomBytes,
+      limits,
+      peer: contact => {
+        const found = directory.byContact(contact)
+        return found === undefined ? undefined : { id: found.card.id, name: found.name }
+      },
+      dial: contact => void actor.tell({ type: 'request', contact }, 'control')
+    })
     let manager: PeerManager | undefined
     const actor = new Actor<ManagerMessage>(
       { name: 'peers', dataCountMax: 1_000, controlCountMax: 10_000 },
@@ -154,9 +243,17 @@ export class House {
           limits,
           requiredTrust: this.config.trust.require,
           receiving: { openLane: origin => this.#openLane(origin) },
-          health: new HealthBoard(clock, body => this.#noteHealth(body)),
-          log: { debug: () => {}, info: () => {}, warn: () => {}, error: fields => this.failures.push(fields) },
-          emit: body => this.events.push(body),
+          features: this.features,
+          durableReceiving: inbox,
+          durableSending: outbox,
+          requesting: requests,
+          queue: contact => outbox.queue(contact),
+          forget: contact => {
+            for (const part of [outbox, inbox, requests]) part.forgetContact(contact)
+          },
+          health,
+          log,
+          emit,
           count: name => this.counters.add(name),
           self: {
             id: this.keyring.id,
@@ -174,7 +271,7 @@ export class House {
     )
     if (manager === undefined) throw new Error('the actor did not start')
     directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
-    const running = { actor, manager, transport, directory }
+    const running = { actor, manager, transport, directory, outbox, inbox, requests, store }
     this.running = running
     await transport.start({
       admitsNode: nodeId => running.manager.admitsNode(nodeId),
@@ -190,6 +287,8 @@ export class House {
     this.running = undefined
     await running?.transport.stop()
     running?.actor.stop('killed')
+    // It is gone at once: what it still does reaches no disk.
+    void running?.store.close()
     this.disk.crash(seededRandomBytes(`crash ${this.name} ${this.#boots}`))
     await this.#town.clock.settle()
   }
@@ -211,6 +310,43 @@ export class House {
     this.#brokenFor = id
   }
 
+  /** From now on its disk takes no write, until it is mended. */
+  breakDisk(isBroken: boolean): void {
+    if (this.#breakable !== undefined) this.#breakable.isBroken = isBroken
+  }
+
+  /** As the node does it. */
+  #storeChanged({ outbox, inbox, directory, actor }: Running, isAvailable: boolean): void {
+    if (!isAvailable) {
+      outbox.storeLost()
+      inbox.storeLost()
+      return
+    }
+    directory
+      .reload()
+      .then(() => inbox.reload())
+      .then(() => outbox.reload())
+      .then(
+        () => void actor.tell({ type: 'store-reopened' }, 'control'),
+        error => void this.failures.push({ error })
+      )
+  }
+
+  /** Sends durably, and resolves once that is on disk. */
+  async post(peer: string, texts: readonly string[], channel = 'c', ttlMs = 3_600_000): Promise<readonly IdRange[]> {
+    const { contact, fingerprint } = this.manager.recipient(peer)
+    const { ids } = await this.outbox.accept({
+      ...{ contact, fingerprint, channel, ttlMs, key: undefined },
+      bodies: texts.map(textBody)
+    })
+    return ids
+  }
+
+  /** The states of messages, as texts. */
+  states(ids: readonly IdRange[]): string[] {
+    return ids.flatMap(({ first, count }) => this.outbox.get(first, count).ranges.flatMap(statesOf))
+  }
+
   #openLane(origin: LaneOrigin): LaneSink {
     if (origin.from === this.#brokenFor) throw new Error('the inbox is broken')
     return this.inbox.openLane(origin)
@@ -220,11 +356,17 @@ export class House {
     if (body.kind === 'health.changed' && body.health.code === 'QUARANTINED') this.quarantined.push(body.component)
   }
 
-  /** Reads everything that comes, as an app that never waits. */
-  listen(channel = 'c'): Heard {
-    const heard = new Heard()
-    const subscription = this.inbox.subscribe({
-      consumer: `app-${channel}`,
+  /** Reads everything that comes, as an app that never waits. What was heard before a restart is not heard twice. */
+  listen(channel = 'c', heard: Heard = new Heard()): Heard {
+    this.#listen(channel, heard).catch(error => this.failures.push({ error }))
+    return heard
+  }
+
+  async #listen(channel: string, heard: Heard): Promise<void> {
+    const { inbox } = this
+    const consumer = `app-${channel}`
+    const subscription = await inbox.subscribe({
+      consumer,
       filter: { contacts: null, channels: new Set([channel]) },
       from: 'start',
       by: 'test',
@@ -233,15 +375,26 @@ export class House {
       creditBytes: 1_000_000_000_000,
       take: run => {
         heard.take(run)
-        acknowledge(run.first + run.bodies.length - 1)
+        this.#town.clock.endOfTurn(() => this.#acknowledge(inbox, consumer, run.first + run.bodies.length - 1))
         return true
       },
       ended: () => {}
     })
-    const acknowledge = (index: number) => this.#town.clock.endOfTurn(() => this.inbox.ack(`app-${channel}`, index))
     subscription.resume()
-    return heard
   }
+
+  #acknowledge(inbox: Inbox, consumer: string, index: number): void {
+    inbox.ack(consumer, index).catch(error => {
+      // Of a daemon that was killed, or lost its disk, in this turn: the messages come again.
+      const isGone =
+        error instanceof DaemonError && (error.code === 'STORE_UNAVAILABLE' || error.code === 'SHUTTING_DOWN')
+      if (!isGone) this.failures.push({ error })
+    })
+  }
+}
+
+function statesOf({ state, count, reached, reason }: MessageStateRange): string[] {
+  return Array.from({ length: count }, () => [state, reached, reason].filter(Boolean).join(' '))
 }
 
 /** What an app heard: bodies in order, and a hash over them all. */
@@ -250,7 +403,12 @@ export class Heard {
   readonly #hash = createHash('sha256')
   count = 0
 
+  /** The index that comes next. */
+  #next = 0
+
   take(run: MessageRun): void {
+    if (run.first < this.#next) return
+    this.#next = run.first + run.bodies.length
     this.runs.push(run)
     this.count += run.bodies.length
     for (const body of run.bodies) this.#hash.update(lengthOf(body)).update(body)
