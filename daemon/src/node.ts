@@ -1,8 +1,11 @@
-import type { NodeStatus } from '@parley/client-sdk/contract'
+import type { EventBody, NodeStatus } from '@parley/client-sdk/contract'
 import type { Config } from '@parley/config'
-import { Actor } from './actor/actor.ts'
+import { Actor, type Exit } from './actor/actor.ts'
 import type { Clock, Timer } from './actor/clock.ts'
 import { Inbox } from './delivery/inbox/inbox.ts'
+import { Outbox } from './delivery/outbox/outbox.ts'
+import { Requests } from './delivery/requests/requests.ts'
+import { Transfers } from './delivery/transfers/transfers.ts'
 import { DaemonError } from './errors.ts'
 import { formatCard } from './identity/card.ts'
 import type { Keyring } from './identity/keyring.ts'
@@ -16,8 +19,9 @@ import { HealthBoard } from './observe/health.ts'
 import type { Log } from './observe/log-port.ts'
 import { Metrics } from './observe/metrics.ts'
 import { RefusedLog } from './observe/refused.ts'
+import { Troubles } from './observe/troubles.ts'
 import { Directory } from './peer/directory.ts'
-import { SESSION_PROTOCOL } from './peer/hello.ts'
+import { FEATURES, SESSION_PROTOCOL } from './peer/hello.ts'
 import { type ManagerMessage, PeerManager } from './peer/manager.ts'
 import type { Self } from './peer/self.ts'
 import type { RandomBytes } from './random.ts'
@@ -25,6 +29,7 @@ import type { Availability } from './store/guarded.ts'
 import { migrate, schemaSteps } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
 import { openSealer } from './store/sealed.ts'
+import type { Sealer } from './store/sealer.ts'
 import type { StoreKeys } from './store/store-keys.ts'
 import type { Transport } from './transport/port.ts'
 
@@ -44,6 +49,8 @@ export interface NodeDeps {
   readonly version: string
   readonly pid: number
   readonly home: string | null
+  /** What peers are told that this daemon can do; everything, unless said: then it is like one of an older minor version. */
+  readonly features?: readonly string[]
   /** Addresses of the host's interfaces now, for the card. */
   interfaces(): readonly InterfaceAddress[]
   /** Whether metrics tell of the whole process too. */
@@ -84,7 +91,14 @@ interface Parts {
   readonly directory: Directory
   readonly ownCard: OwnCard
   readonly ipc: IpcServer
+  readonly transfers: Transfers
+  readonly outbox: Outbox
+  readonly inbox: Inbox
+  readonly requests: Requests
 }
+
+/** What messages go through, between apps and sessions. */
+type Delivery = Pick<Parts, 'directory' | 'outbox' | 'inbox' | 'requests'>
 
 class Node implements ParleyNode {
   readonly failed: Promise<Error>
@@ -95,12 +109,15 @@ class Node implements ParleyNode {
   readonly #counters = new Counters()
   readonly #events: Events
   readonly #health: HealthBoard
+  readonly #troubles: Troubles
   readonly #metrics: Metrics
   readonly #refused: RefusedLog
-  readonly #inbox: Inbox
   readonly #failed = Promise.withResolvers<Error>()
   #parts: Parts | undefined
   #poll: Timer | undefined
+  /** How often the store was lost or came back. */
+  #storeLosses = 0
+  #reloading: Promise<void> = Promise.resolve()
   #interfaces = ''
 
   constructor(deps: NodeDeps) {
@@ -112,14 +129,9 @@ class Node implements ParleyNode {
     this.failed = this.#failed.promise
     this.#events = new Events({ clock, epoch: hex(randomBytes(8)), options: config.limits })
     this.#health = new HealthBoard(clock, this.#events.emit, ['store', 'network'])
+    this.#troubles = new Troubles(this.#health, clock)
     this.#metrics = new Metrics(this.#counters, { hasProcessMetrics: deps.ownsProcess })
     this.#refused = new RefusedLog(clock)
-    this.#inbox = new Inbox({
-      clock,
-      emit: this.#events.emit,
-      id: hex(randomBytes(8)),
-      options: { ...config.limits, keptBytesMax: config.limits.inboxBytesMax / KEPT_SHARE }
-    })
     this.#metrics.gauge('sessions', 'Contacts in session.', () => this.#parts?.manager.sessionCount ?? 0)
   }
 
@@ -144,8 +156,12 @@ class Node implements ParleyNode {
       randomBytes,
       contactCountMax: config.limits.contactCountMax
     })
+    const delivery = await this.#openDelivery(directory, sealer)
     this.#health.report('store', { state: 'ok' })
-    const { actor, manager } = this.#createManager(directory, this.#selfOf(ownCard))
+    const self = this.#selfOf(ownCard)
+    const { actor, manager } = this.#createManager(delivery, self)
+    const transfers = this.#createTransfers(directory, self, manager)
+    const { outbox, inbox, requests } = delivery
     const ipc = createIpcServer({
       apps,
       clock,
@@ -154,14 +170,17 @@ class Node implements ParleyNode {
       peers: manager,
       identity: this.#identityApi(ownCard),
       node: this.#nodeApi(),
-      inbox: this.#inbox,
+      transfers,
+      inbox,
+      outbox,
+      requests,
       events: this.#events,
       metrics: this.#metrics,
       limits: config.limits,
       version: this.#deps.version,
       bootId: hex(this.#bootId)
     })
-    this.#parts = { actor, manager, directory, ownCard, ipc }
+    this.#parts = { actor, manager, transfers, ownCard, ipc, ...delivery }
     await ipc.start()
     await transport.start({
       admitsNode: nodeId => manager.admitsNode(nodeId),
@@ -173,6 +192,7 @@ class Node implements ParleyNode {
     await transport.handle(SESSION_PROTOCOL, stream => {
       if (!actor.tell({ type: 'inbound', stream }, 'control')) stream.reset('stopping')
     })
+    await transfers.start()
     await this.#updateCard()
     this.#health.report('network', { state: 'ok' })
     actor.tell({ type: 'dial-all' }, 'control')
@@ -180,47 +200,77 @@ class Node implements ParleyNode {
   }
 
   async stop(): Promise<void> {
-    const { transport, clock, config, store } = this.#deps
+    const { transport, store } = this.#deps
     const parts = this.#parts
     this.#parts = undefined
     this.#poll?.cancel()
+    this.#troubles.stop()
     this.#events.emit({ kind: 'node.stopping' })
-    if (parts !== undefined) {
-      await parts.ipc.stop()
-      const deadline = Promise.withResolvers<void>()
-      const timer = clock.timer(config.limits.shutdownTimeoutMs, deadline.resolve)
-      await Promise.race([parts.manager.sayBye(), deadline.promise])
-      timer.cancel()
-      parts.actor.stop('the daemon is stopping')
-      await parts.actor.exited
-    }
+    if (parts !== undefined) await this.#stopParts(parts)
     await transport.stop()
-    this.#inbox.stop()
+    await parts?.outbox.stop()
+    await parts?.inbox.stop()
     await store.close()
   }
 
+  /**
+   * Apps first, so that what they were promised is on disk before they are let go; then peers, while what came from them can still be
+   * stored and told.
+   */
+  async #stopParts({ requests, transfers, ipc, manager, actor }: Parts): Promise<void> {
+    const { clock, config } = this.#deps
+    requests.stop()
+    await transfers.stop()
+    await ipc.stop()
+    const deadline = Promise.withResolvers<void>()
+    const timer = clock.timer(config.limits.shutdownTimeoutMs, deadline.resolve)
+    await Promise.race([manager.sayBye(), deadline.promise])
+    timer.cancel()
+    actor.stop('the daemon is stopping')
+    await actor.exited
+  }
+
   storeChanged(availability: Availability): void {
-    if (!availability.isAvailable) {
-      const { error } = availability
-      this.#health.report('store', {
-        state: 'down',
-        code: 'STORE_UNAVAILABLE',
-        detail: error instanceof Error ? error.message : 'the store cannot be written',
-        action: 'Look at the disk: space, mode, errors. The daemon goes on by itself.'
-      })
+    this.#storeLosses++
+    if (availability.isAvailable) {
+      const losses = this.#storeLosses
+      this.#reloading = this.#reloading.then(() => this.#reload(losses))
       return
     }
-    // What is in memory is rebuilt: a write that failed may be on disk all the same.
-    const reloaded = this.#parts?.directory.reload() ?? Promise.resolve()
-    reloaded.then(
-      () => this.#health.report('store', { state: 'ok' }),
-      error => this.#deps.log.error({ err: error }, 'the contacts could not be read again')
-    )
+    const { error } = availability
+    this.#health.report('store', {
+      state: 'down',
+      code: 'STORE_UNAVAILABLE',
+      detail: error instanceof Error ? error.message : 'the store cannot be written',
+      action: 'Look at the disk: space, mode, errors. The daemon goes on by itself.'
+    })
+    this.#parts?.outbox.storeLost()
+    this.#parts?.inbox.storeLost()
+  }
+
+  /** What is in memory is rebuilt: a write that failed may be on disk all the same. Sessions begin anew, and settle what was under way. */
+  async #reload(losses: number): Promise<void> {
+    const parts = this.#parts
+    // It was lost again meanwhile: the next return is the one that counts.
+    if (parts === undefined || losses !== this.#storeLosses) return
+    try {
+      await parts.directory.reload()
+      await parts.inbox.reload()
+      await parts.outbox.reload()
+    } catch (error) {
+      if (this.#parts === undefined || losses !== this.#storeLosses) return
+      this.#deps.log.error({ err: error }, 'what is kept could not be read again')
+      this.#failed.resolve(new Error('what is kept could not be read again', { cause: error }))
+      return
+    }
+    if (this.#parts === undefined || losses !== this.#storeLosses) return
+    parts.actor.tell({ type: 'store-reopened' }, 'control')
+    this.#health.report('store', { state: 'ok' })
   }
 
   status(): NodeStatus {
     const { keyring, clock, config, version, pid, home, apps, transport } = this.#deps
-    const { manager, ownCard } = this.#running()
+    const { manager, ownCard, outbox, inbox } = this.#running()
     return {
       pid,
       id: keyring.id,
@@ -238,9 +288,9 @@ class Node implements ParleyNode {
       peers: manager.list(),
       refused: this.#refused.list(),
       counters: this.#counters.all(),
-      queue: { messages: 0, bytes: 0 },
-      inbox: { messages: 0, bytes: 0, durableMessages: 0, durableBytes: 0 },
-      consumers: [],
+      queue: outbox.queue(),
+      inbox: inbox.info(),
+      consumers: inbox.consumers(),
       ready: this.#health.isReady
     }
   }
@@ -251,8 +301,39 @@ class Node implements ParleyNode {
     return formatCard(card)
   }
 
-  #createManager(directory: Directory, self: Self): { actor: Actor<ManagerMessage>; manager: PeerManager } {
-    const { clock, randomBytes, transport, config, log } = this.#deps
+  async #openDelivery(directory: Directory, sealer: Sealer): Promise<Delivery> {
+    const { store, clock, randomBytes, config, log } = this.#deps
+    const deps = {
+      ...{ store, sealer, clock, randomBytes, log },
+      emit: (body: EventBody) => {
+        this.#events.emit(body)
+        this.#troubles.note(body)
+      },
+      contactName: (contact: string) => directory.byContact(contact)?.name ?? contact
+    }
+    const { limits } = config
+    const inbox = await Inbox.open({ ...deps, options: { ...limits, keptBytesMax: limits.inboxBytesMax / KEPT_SHARE } })
+    const outbox = await Outbox.open({ ...deps, health: this.#health, options: limits })
+    const requests = new Requests({
+      clock,
+      randomBytes,
+      limits,
+      peer: contact => {
+        const found = directory.byContact(contact)
+        return found === undefined ? undefined : { id: found.card.id, name: found.name }
+      },
+      dial: contact => void this.#parts?.actor.tell({ type: 'request', contact }, 'control')
+    })
+    this.#watch('the inbox', inbox.exited)
+    this.#watch('the outbox', outbox.actor.exited)
+    outbox.register(this.#metrics)
+    requests.register(this.#metrics)
+    return { directory, outbox, inbox, requests }
+  }
+
+  #createManager(delivery: Delivery, self: Self): { actor: Actor<ManagerMessage>; manager: PeerManager } {
+    const { clock, randomBytes, transport, config, log, features } = this.#deps
+    const { directory, inbox, outbox, requests } = delivery
     let manager: PeerManager | undefined
     const actor = new Actor<ManagerMessage>({ name: 'peers', ...MANAGER_MAIL }, clock, own => {
       manager = new PeerManager(own, {
@@ -263,20 +344,52 @@ class Node implements ParleyNode {
         log,
         limits: config.limits,
         requiredTrust: config.trust.require,
-        receiving: this.#inbox,
+        features: features ?? FEATURES,
+        receiving: inbox,
+        durableReceiving: inbox,
+        durableSending: outbox,
+        requesting: requests,
         health: this.#health,
-        queue: () => ({ messages: 0, bytes: 0 }),
-        emit: this.#events.emit,
+        queue: contact => outbox.queue(contact),
+        forget: contact => {
+          for (const part of [outbox, inbox, requests]) part.forgetContact(contact)
+        },
+        emit: body => {
+          this.#events.emit(body)
+          const isUp = body.kind === 'peer.session' && body.state === 'established'
+          if (isUp) this.#parts?.transfers.peerIsUp(body.contact)
+        },
         count: name => this.#counters.add(name)
       })
       return manager
     })
-    void actor.exited.then(exit => {
-      if (exit.type === 'crashed') this.#failed.resolve(new Error('the peer manager failed', { cause: exit.error }))
-    })
+    this.#watch('the peer manager', actor.exited)
     if (manager === undefined) throw new TypeError('an actor starts at once')
     directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
     return { actor, manager }
+  }
+
+  /** Nothing can replace these: their crash is the end of the daemon. */
+  #watch(what: string, exited: Promise<Exit>): void {
+    void exited.then(exit => {
+      if (exit.type === 'crashed') this.#failed.resolve(new Error(`${what} failed`, { cause: exit.error }))
+    })
+  }
+
+  #createTransfers(directory: Directory, self: Self, manager: PeerManager): Transfers {
+    const { clock, randomBytes, transport, config, log } = this.#deps
+    return new Transfers({
+      self,
+      directory,
+      transport,
+      clock,
+      randomBytes,
+      log,
+      limits: config.limits,
+      isAllowed: contact => manager.admitsNode(contact.card.nodeId),
+      emit: this.#events.emit,
+      count: name => this.#counters.add(name)
+    })
   }
 
   #selfOf(ownCard: OwnCard): Self {
