@@ -75,7 +75,7 @@ class Server implements IpcServer {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort()
     const { inbox, clock, apps, limits } = this.#deps
-    inbox.stop()
+    inbox.endReaders()
     const clients = [...this.#clients]
     for (const client of clients) client.tell({ type: 'end-events' })
     const drained = Promise.all([...clients.map(({ client }) => client.idle()), ...this.#posts])
