@@ -1,5 +1,5 @@
 import { DaemonError } from '../errors.ts'
-import { joinBytes, lengthPrefixed, textBytes } from '../identity/fields.ts'
+import { joinBytes, lengthPrefixed, sameBytes, textBytes } from '../identity/fields.ts'
 import type { RandomBytes } from '../random.ts'
 import type { Store, Sublevel } from './port.ts'
 import type { Sealer } from './sealer.ts'
@@ -13,8 +13,7 @@ export interface SealerDeps {
 }
 
 const CONTEXT_LABEL = textBytes('parley/store/v1\0')
-const STORE_ID_KEY = textBytes('store-id')
-const STORE_ID_BYTES = 16
+export const STORE_ID_KEY: Uint8Array = textBytes('store-id')
 const KEY_NUMBER_BYTES = 4
 const HIDDEN_NAME_BYTES = 16
 
@@ -25,23 +24,25 @@ export function isSealed(store: Store): boolean {
 
 /**
  * The sealer of an open store. Its values are the number of the store key (u32be) and a Secure Cell (Seal) whose context is
- * `"parley/store/v1\0" ‖ storeId(16) ‖ lp(sublevel) ‖ lp(key)`: none can be moved to another place or another store. The store's ID
- * is random, and made, synced, by the first call.
+ * `"parley/store/v1\0" ‖ storeId(16) ‖ lp(sublevel) ‖ lp(key)`: none can be moved to another place or another store. The first call
+ * marks the store, synced, as the one of these keys.
  *
- * @throws {DaemonError} `RECORD_DAMAGED` the ID is not one; `STORE_UNAVAILABLE`
+ * @throws {DaemonError} `STORE_KEYS_INVALID` the keys are of another store; `STORE_UNAVAILABLE`
  */
 export async function openSealer({ store, keys, randomBytes }: SealerDeps): Promise<Sealer> {
+  const { storeId } = keys
   const stored = store.get('meta', STORE_ID_KEY)
-  if (stored !== undefined) return sealerOf(stored, keys, randomBytes)
-  const storeId = randomBytes(STORE_ID_BYTES).slice()
-  await store.batch([{ type: 'put', sublevel: 'meta', key: STORE_ID_KEY, value: storeId }], { sync: true })
-  return sealerOf(storeId, keys, randomBytes)
+  if (stored === undefined) {
+    await store.batch([{ type: 'put', sublevel: 'meta', key: STORE_ID_KEY, value: storeId }], { sync: true })
+  } else if (!sameBytes(stored, storeId)) {
+    throw new DaemonError('STORE_KEYS_INVALID', 'The store keys are those of another store.')
+  }
+  return sealerOf(keys, randomBytes)
 }
 
-/** The sealer of the store with this ID. @throws {DaemonError} `RECORD_DAMAGED` */
-export function sealerOf(storeId: Uint8Array, keys: StoreKeys, randomBytes: RandomBytes): Sealer {
-  if (storeId.length !== STORE_ID_BYTES) throw damaged('meta')
-  const place = joinBytes(CONTEXT_LABEL, storeId)
+/** The sealer of the store that has these keys. */
+export function sealerOf(keys: StoreKeys, randomBytes: RandomBytes): Sealer {
+  const place = joinBytes(CONTEXT_LABEL, keys.storeId)
   const contextOf = (sublevel: Sublevel, key: Uint8Array): Uint8Array =>
     joinBytes(place, lengthPrefixed(textBytes(sublevel)), lengthPrefixed(key))
   return {

@@ -9,26 +9,37 @@ import type { RandomBytes } from '../random.ts'
 const LABEL = textBytes('parley/store-keys/v1\0')
 const DIGEST_BYTES = 32
 const KEY_BYTES = 32
+const STORE_ID_BYTES = 16
 /** The most keys at a time: a key leaves once nothing is sealed with it. */
 const KEY_COUNT_MAX = 64
 const KEY_NUMBER_MAX = 0xffff_ffff
+
+interface StoreKeyParts {
+  readonly storeId: Uint8Array
+  readonly indexKey: Uint8Array
+  /** At least one, by number. */
+  readonly keys: ReadonlyMap<number, Uint8Array>
+}
 
 /**
  * The keys of a store, apart from the keyring: numbered keys of 32 bytes, of which the newest seals and each opens, and one for keyed
  * hashes. They lie in private fields, leave by {@link StoreKeys.encode} alone, and `inspect` and `JSON.stringify` show none of them.
  */
 export class StoreKeys {
+  /** 16 random bytes that name the store. Kept here too, since without them nothing of a damaged store would open. */
+  readonly storeId: Uint8Array
   /** The number of the key that seals. */
   readonly newest: number
   readonly #keys: ReadonlyMap<number, Uint8Array>
   readonly #newestKey: Uint8Array
   readonly #indexKey: Uint8Array
 
-  /** Use {@link createStoreKeys} or {@link decodeStoreKeys}. Takes the keys over. */
-  constructor(keys: ReadonlyMap<number, Uint8Array>, indexKey: Uint8Array) {
+  /** Use {@link createStoreKeys} or {@link decodeStoreKeys}. Takes its parts over. */
+  constructor({ storeId, indexKey, keys }: StoreKeyParts) {
     const newest = Math.max(...keys.keys())
     const newestKey = keys.get(newest)
     if (newestKey === undefined) throw new RangeError('a store has at least one key')
+    this.storeId = storeId
     this.newest = newest
     this.#keys = keys
     this.#newestKey = newestKey
@@ -59,7 +70,11 @@ export class StoreKeys {
 
   /** The keys as they lie in their file. Holds every one of them: the caller wipes it. */
   encode(): Uint8Array {
-    const fields = [this.#indexKey, ...[...this.#keys].flatMap(([number, key]) => [u64Bytes(number), key])]
+    const fields = [
+      this.storeId.slice(),
+      this.#indexKey,
+      ...[...this.#keys].flatMap(([number, key]) => [u64Bytes(number), key])
+    ]
     const prefixed = fields.map(lengthPrefixed)
     const body = joinBytes(...prefixed)
     const encoded = joinBytes(LABEL, digestOf(body), body)
@@ -76,13 +91,17 @@ export class StoreKeys {
   }
 }
 
-/** Makes the keys of a new store, key number 1 and the index key, with nothing of the identity's in them. */
+/** Makes the ID and the keys of a new store, key number 1 and the index key, with nothing of the identity's in them. */
 export function createStoreKeys(randomBytes: RandomBytes): StoreKeys {
-  return new StoreKeys(new Map([[1, randomBytes(KEY_BYTES).slice()]]), randomBytes(KEY_BYTES).slice())
+  return new StoreKeys({
+    storeId: randomBytes(STORE_ID_BYTES).slice(),
+    indexKey: randomBytes(KEY_BYTES).slice(),
+    keys: new Map([[1, randomBytes(KEY_BYTES).slice()]])
+  })
 }
 
 /**
- * Reads the bytes of a file of store keys: label, SHA-256 of the rest, then length-prefixed index key and, for each key in the order of
+ * Reads the bytes of a file of store keys: label, SHA-256 of the rest, then length-prefixed store ID, index key and, for each key in the order of
  * their numbers, its number (u64be) and its 32 bytes.
  *
  * @throws {DaemonError} `STORE_KEYS_INVALID`
@@ -93,6 +112,7 @@ export function decodeStoreKeys(bytes: Uint8Array): StoreKeys {
   const digest = reader.raw(DIGEST_BYTES)
   // A key with one wrong bit is a key too, that opens nothing: only the digest tells.
   if (!sameBytes(digest, digestOf(bytes.subarray(LABEL.length + DIGEST_BYTES)))) throw damaged()
+  const storeId = reader.field(STORE_ID_BYTES, STORE_ID_BYTES)
   const indexKey = reader.field(KEY_BYTES, KEY_BYTES)
   const keys = new Map<number, Uint8Array>()
   let last = 0
@@ -103,7 +123,7 @@ export function decodeStoreKeys(bytes: Uint8Array): StoreKeys {
     last = number
   }
   if (keys.size === 0) throw damaged()
-  return new StoreKeys(keys, indexKey)
+  return new StoreKeys({ storeId, indexKey, keys })
 }
 
 function digestOf(body: Uint8Array): Uint8Array {

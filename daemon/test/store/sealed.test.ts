@@ -4,10 +4,10 @@ import { decryptSeal } from '@parley/protocol'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { seededRandomBytes } from '../../src/random.ts'
 import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
-import { isSealed, openSealer } from '../../src/store/sealed.ts'
+import { isSealed, openSealer, sealerOf } from '../../src/store/sealed.ts'
 import type { Sealer } from '../../src/store/sealer.ts'
 import { createStoreKeys, decodeStoreKeys, StoreKeys } from '../../src/store/store-keys.ts'
-import { bytes, put } from './contract.ts'
+import { bytes } from './contract.ts'
 
 const randomBytes = seededRandomBytes('sealed')
 const damagedIn = (sublevel: string) => expect.objectContaining({ code: 'RECORD_DAMAGED', data: { sublevel } })
@@ -38,25 +38,24 @@ describe('a sealer', () => {
   })
 
   it('writes the number of the key and a Secure Cell with the context of the store, the sublevel and the key', () => {
-    const [key] = [7, 300].map(() => new Uint8Array(32).fill(7))
-    const known = new StoreKeys(new Map([[300, key as Uint8Array]]), new Uint8Array(32))
-    return openSealer({ store, keys: known, randomBytes }).then(own => {
-      const sealed = own.seal('inbox', bytes('where'), bytes('what'))
-      const storeId = store.get('meta', bytes('store-id')) as Uint8Array
-      const context = concat(bytes('parley/store/v1', 0), storeId, lp(bytes('inbox')), lp(bytes('where')))
-      expect(storeId).toHaveLength(16)
-      expect(sealed.subarray(0, 4)).toEqual(u32(300))
-      expect(decryptSeal(key as Uint8Array, sealed.subarray(4), context)).toEqual(bytes('what'))
-    })
+    const key = new Uint8Array(32).fill(7)
+    const { storeId } = keys
+    const own = sealerOf(
+      new StoreKeys({ storeId, indexKey: new Uint8Array(32), keys: new Map([[300, key]]) }),
+      randomBytes
+    )
+    const sealed = own.seal('inbox', bytes('where'), bytes('what'))
+    const context = concat(bytes('parley/store/v1', 0), storeId, lp(bytes('inbox')), lp(bytes('where')))
+    expect(storeId).toHaveLength(16)
+    expect(sealed.subarray(0, 4)).toEqual(u32(300))
+    expect(decryptSeal(key, sealed.subarray(4), context)).toEqual(bytes('what'))
   })
 
-  it('opens nothing that lies in another place, is of another store, or was changed', async () => {
+  it('opens nothing that lies in another place, is of another store, or was changed', () => {
     const sealed = sealer.seal('inbox', bytes('k'), bytes('x'))
     expect(() => sealer.open('outbox', bytes('k'), sealed)).toThrow(damagedIn('outbox'))
     expect(() => sealer.open('inbox', bytes('j'), sealed)).toThrow(damagedIn('inbox'))
-    const elsewhere = new MemoryStore()
-    await elsewhere.open()
-    const other = await openSealer({ store: elsewhere, keys, randomBytes })
+    const other = sealerOf(createStoreKeys(randomBytes), randomBytes)
     expect(() => other.open('inbox', bytes('k'), sealed)).toThrow(damagedIn('inbox'))
     for (let at = 0; at < sealed.length; at++) {
       const changed = sealed.slice()
@@ -74,21 +73,22 @@ describe('a sealer', () => {
     expect((await openSealer({ store, keys, randomBytes })).open('peers', bytes('k'), sealed)).toEqual(bytes('x'))
   })
 
-  it('refuses a store whose ID is not one', async () => {
-    await store.batch([put('meta', bytes('store-id'), bytes(1, 2))], { sync: true })
-    await expect(openSealer({ store, keys, randomBytes })).rejects.toEqual(damagedIn('meta'))
+  it('is refused for the store of other keys', async () => {
+    const others = openSealer({ store, keys: createStoreKeys(randomBytes), randomBytes })
+    await expect(others).rejects.toMatchObject({ code: 'STORE_KEYS_INVALID' })
   })
 
-  it('seals with the newest key and opens with each', async () => {
+  it('seals with the newest key and opens with each', () => {
     const [one, two] = [1, 2].map(fill => new Uint8Array(32).fill(fill)) as [Uint8Array, Uint8Array]
-    const index = new Uint8Array(32)
-    const before = await openSealer({ store, keys: new StoreKeys(new Map([[1, one]]), index), randomBytes })
+    const { storeId } = keys
+    const indexKey = new Uint8Array(32)
+    const before = sealerOf(new StoreKeys({ storeId, indexKey, keys: new Map([[1, one]]) }), randomBytes)
     const old = before.seal('peers', bytes('k'), bytes('x'))
     const both = new Map([
       [1, one],
       [2, two]
     ])
-    const after = await openSealer({ store, keys: new StoreKeys(both, index), randomBytes })
+    const after = sealerOf(new StoreKeys({ storeId, indexKey, keys: both }), randomBytes)
     expect(after.open('peers', bytes('k'), old)).toEqual(bytes('x'))
     const young = after.seal('peers', bytes('k'), bytes('x'))
     expect(young.subarray(0, 4)).toEqual(u32(2))
@@ -96,8 +96,11 @@ describe('a sealer', () => {
   })
 
   it('hides names in a keyed hash of 16 bytes in which parts cannot be moved from one to the next', async () => {
-    const known = new StoreKeys(new Map([[1, new Uint8Array(32)]]), new Uint8Array(32).fill(9))
-    const own = await openSealer({ store, keys: known, randomBytes })
+    const indexKey = new Uint8Array(32).fill(9)
+    const own = sealerOf(
+      new StoreKeys({ storeId: keys.storeId, indexKey, keys: new Map([[1, indexKey]]) }),
+      randomBytes
+    )
     const expected = createHmac('sha256', new Uint8Array(32).fill(9)).update(concat(lp(bytes('ab')), lp(bytes(0xc3))))
     expect(own.hiddenName('ab', bytes(0xc3))).toEqual(new Uint8Array(expected.digest().subarray(0, 16)))
     expect(own.hiddenName('ab', 'c')).not.toEqual(own.hiddenName('a', 'bc'))
@@ -115,7 +118,12 @@ describe('store keys', () => {
     expect(decoded.encode()).toEqual(keys.encode())
     expect(decoded.newest).toBe(1)
     expect(decoded.keyedHash(bytes('x'))).toEqual(keys.keyedHash(bytes('x')))
-    const many = new StoreKeys(new Map([3, 9].map(number => [number, randomBytes(32).slice()])), new Uint8Array(32))
+    const { storeId } = keys
+    const many = new StoreKeys({
+      storeId,
+      indexKey: randomBytes(32).slice(),
+      keys: new Map([3, 9].map(number => [number, randomBytes(32).slice()]))
+    })
     expect(decodeStoreKeys(many.encode()).newest).toBe(9)
   })
 
@@ -132,7 +140,7 @@ describe('store keys', () => {
 
   it('show nothing of themselves', () => {
     const secret = new Uint8Array(32).fill(0xa5)
-    const shown = new StoreKeys(new Map([[1, secret]]), secret)
+    const shown = new StoreKeys({ storeId: new Uint8Array(16), indexKey: secret, keys: new Map([[1, secret]]) })
     expect(inspect(shown, { showHidden: true, depth: 9 })).toBe('StoreKeys { newest: 1, count: 1 }')
     expect(JSON.stringify({ shown })).toBe('{"shown":{"newest":1,"count":1}}')
   })

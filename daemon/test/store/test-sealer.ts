@@ -6,5 +6,5 @@ import { createStoreKeys } from '../../src/store/store-keys.ts'
 /** A sealer for stores of one test: each one made opens what another has sealed. */
 export function testSealer(): Sealer {
   const randomBytes = seededRandomBytes('test sealer')
-  return sealerOf(new Uint8Array(16).fill(1), createStoreKeys(randomBytes), randomBytes)
+  return sealerOf(createStoreKeys(randomBytes), randomBytes)
 }
