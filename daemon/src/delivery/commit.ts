@@ -111,10 +111,7 @@ export class GroupCommit {
     const outcomes = this.#inFlight
     this.#inFlight = []
     this.#isInFlight = false
-    for (const { done } of outcomes) {
-      done()
-      if (generation !== this.#generation) return
-    }
+    for (const { done } of outcomes) done()
     this.#flush()
   }
 

@@ -1,6 +1,7 @@
 import type { ContactFilter } from './filter.ts'
 import type { Reader } from './reader.ts'
-import type { Entry } from './run-log.ts'
+import type { ConsumerRecord } from './records.ts'
+import { type Entry, sizeOf } from './run-log.ts'
 
 interface Given {
   readonly entry: Entry
@@ -24,7 +25,7 @@ export class Consumer {
   readonly owner: string
   readonly filter: ContactFilter
   /** It lays no claim to messages up to this index. */
-  readonly startedAfter: number
+  startedAfter: number
   /** Everything up to and including this index is acknowledged. */
   cursor: number
   /** What comes next; not below `cursor + 1`. */
@@ -34,6 +35,10 @@ export class Consumer {
   /** The one that reads as this consumer now. */
   reader: Reader | undefined
   isStalled = false
+  /** The disk says that something reads as it: after a crash all that is kept counts as given. */
+  isReadingOnDisk = false
+  /** Acks that are on their way to the disk. */
+  unsyncedCount = 0
   #given: Given[] = []
   #unackedCount = 0
   #unackedBytes = 0
@@ -46,6 +51,44 @@ export class Consumer {
     this.cursor = options.after
     this.next = options.after + 1
     this.givenEnd = options.after + 1
+  }
+
+  /** The consumer of a record. */
+  static of(record: ConsumerRecord): Consumer {
+    const { name, owner, contacts, channels } = record
+    const filter = {
+      contacts: contacts === null ? null : new Set(contacts),
+      channels: channels === null ? null : new Set(channels)
+    }
+    const consumer = new Consumer({ name, owner, filter, after: 0 })
+    consumer.restore(record)
+    return consumer
+  }
+
+  toRecord(): ConsumerRecord {
+    const { name, owner, filter, cursor, startedAfter, givenEnd } = this
+    return {
+      ...{ name, owner, cursor, startedAfter, givenEnd },
+      contacts: filter.contacts === null ? null : [...filter.contacts],
+      channels: filter.channels === null ? null : [...filter.channels],
+      isReading: this.reader !== undefined
+    }
+  }
+
+  /** Takes the place that the disk knows; nothing counts as given since. */
+  restore(record: ConsumerRecord): void {
+    this.startedAfter = record.startedAfter
+    this.cursor = record.cursor
+    this.givenEnd = Math.max(this.givenEnd, record.givenEnd)
+    this.isReadingOnDisk = record.isReading
+    this.rewind()
+  }
+
+  /** Goes to another place, forwards or back. What is passed over waits for its ack no more; what it goes back to does again. */
+  seek(after: number): void {
+    this.cursor = after
+    this.startedAfter = Math.min(this.startedAfter, after)
+    this.rewind()
   }
 
   /** Given since the last start at the cursor, and not acknowledged. */
@@ -102,7 +145,7 @@ export class Consumer {
   #ackPart(given: Given, end: number): void {
     let bodyBytes = 0
     for (let index = given.first; index < end; index++) {
-      bodyBytes += given.entry.bodies[index - given.entry.first]?.length ?? 0
+      bodyBytes += sizeOf(given.entry, index - given.entry.first)
     }
     this.#unackedCount -= end - given.first
     this.#unackedBytes -= bodyBytes

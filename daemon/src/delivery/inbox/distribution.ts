@@ -1,4 +1,5 @@
 import type { MessageRun } from '@parley/client-sdk/contract'
+import { DaemonError } from '../../errors.ts'
 import type { LaneOrigin } from '../port.ts'
 import type { Consumer } from './consumer.ts'
 import { isMatch } from './filter.ts'
@@ -12,13 +13,34 @@ export interface DistributionOptions extends LaneCreditOptions, UnackedLimits {
   readonly keptBytesMax: number
 }
 
+/** What the log leaves to whoever keeps durable entries. */
+export interface DurableSide {
+  /** The bodies; undefined while the store cannot be read. @throws {DaemonError} `RECORD_DAMAGED` */
+  bodies(entry: Entry): readonly Uint8Array[] | undefined
+  /** The entry's record does not open; it is gone from the log. */
+  setAside(entry: Entry): void
+  /** A consumer has acknowledged the messages at indexes `from` to `to`, or refused the one there. */
+  acked(entry: Entry, from: number, to: number, refusal: string | undefined): void
+  /** The entry is gone from the log. */
+  removed(entry: Entry): void
+}
+
 /** Sources that are remembered when nothing of them is kept, so that it is known how far they are gone. */
 const SOURCE_COUNT_MAX = 4096
 
+export interface DistributionDeps {
+  readonly options: DistributionOptions
+  readonly stalled: (consumer: Consumer) => void
+  readonly durable: DurableSide
+  /** Whether so many more messages may be promised without one ever getting the index of another. */
+  readonly hasIndexes: (count: number) => boolean
+}
+
 /**
- * The log, who reads it, and what senders may send: the inbox without names and requests.
+ * The log, who reads it, and what senders of what is not durable may send: the inbox without names, requests and the disk.
  *
- * A message stays as long as a live reader that matches has not read it, or a consumer that matches has not acknowledged it. When all
+ * A durable message stays until a consumer has handled it and all that match have acknowledged it, or it is let go by `letGo`. One that is not
+ * stays as long as a live reader that matches has not read it, or a consumer that matches has not acknowledged it. When all
  * of at least one consumer have, it goes at once. What no consumer has named, and what one has handled while another, that nobody
  * reads as now, has not, stays within `keptBytesMax`: first what was handled goes, then what nobody has named, oldest first. So does what only a look by
  * fetch that lingers has not read.
@@ -28,6 +50,7 @@ export class Distribution {
   readonly credit: LaneCredit
   readonly #options: DistributionOptions
   readonly #stalled: (consumer: Consumer) => void
+  readonly #durable: DurableSide
   readonly #sources = new Map<string, Source>()
   readonly #readers = new Set<Reader>()
   readonly #consumers = new Set<Consumer>()
@@ -36,11 +59,13 @@ export class Distribution {
   #trimAtBytes: number
   #evictedCount = 0
 
-  constructor(options: DistributionOptions, stalled: (consumer: Consumer) => void) {
+  constructor(deps: DistributionDeps) {
+    const { options, stalled, durable, hasIndexes } = deps
     this.#options = options
     this.#stalled = stalled
+    this.#durable = durable
     this.#trimAtBytes = options.keptBytesMax
-    this.credit = new LaneCredit(options, () => this.log.costBytes)
+    this.credit = new LaneCredit(options, () => this.log.costBytes, hasIndexes)
   }
 
   get readerCount(): number {
@@ -53,7 +78,7 @@ export class Distribution {
   }
 
   openLane(origin: LaneOrigin): Lane {
-    const source = this.#source(origin.contact, origin.channel)
+    const source = this.source(origin.contact, origin.channel)
     const lane = new Lane(origin, source)
     source.lanes.add(lane)
     this.credit.update(lane)
@@ -82,11 +107,13 @@ export class Distribution {
     const end = first + bodies.length
     const entry: Entry = {
       ...{ first, end, source, from, fromName, idPrefix, firstSeq, sentAt, bodyBytes },
-      ...{ bodies: ownBodies(bodies, bodyBytes), isHandled: false, isGone: false }
+      ...{ bodies: ownBodies(bodies, bodyBytes), durable: undefined, isHandled: false, isGone: false }
     }
     this.credit.received(lane, entry)
     this.log.append(entry)
     source.entryCount++
+    // Behind what is on its way to the disk it waits with it.
+    if (this.log.readyEnd < end) return
     for (const reader of this.#readers) {
       if (reader.next !== first) continue
       if (source.readers.has(reader)) this.pump(reader)
@@ -94,6 +121,62 @@ export class Distribution {
     }
     if (this.log.costBytes > this.#trimAtBytes) this.#trim()
     if (this.log.costBytes >= this.#options.inboxBytesMax) this.#nameWhoIsOwed()
+  }
+
+  /** Appends an entry that is on its way to the disk; nobody is given it before `synced`. */
+  appendDurable(entry: Entry): void {
+    this.log.append(entry)
+    entry.source.entryCount++
+  }
+
+  /** The oldest `count` of the entries on their way to the disk are there: gives them, and what waited behind them. */
+  synced(count: number): void {
+    const start = this.log.readyEnd
+    this.log.synced(count)
+    if (this.log.readyEnd === start) return
+    for (const reader of [...this.#readers]) if (reader.next >= start) this.pump(reader)
+  }
+
+  /** Takes what the disk holds, oldest first, for the durable part of the log, and begins again with every reader at its place. */
+  reload(entries: readonly Entry[]): void {
+    this.log.replaceDurable(entries)
+    for (const source of this.#sources.values()) source.entryCount = 0
+    for (const entry of this.log.kept()) entry.source.entryCount++
+    for (const entry of entries) this.#removeIfDone(entry)
+    for (const reader of this.#readers) reader.consumer?.rewind()
+  }
+
+  /** Forgets what is on its way to the disk: the store is lost. What waited behind it is given. */
+  dropUnsynced(): void {
+    for (const entry of this.log.dropUnsynced()) entry.source.entryCount--
+    this.pumpAll()
+  }
+
+  /** Gives every reader what it may be given now. */
+  pumpAll(): void {
+    for (const reader of [...this.#readers]) this.pump(reader)
+  }
+
+  /** Takes an entry out of the log, whoever has not read it. */
+  letGo(entry: Entry): void {
+    if (entry.isGone) return
+    if (!entry.isHandled || entry.durable === undefined) this.#evictedCount += entry.end - entry.first
+    this.#remove(entry)
+  }
+
+  removeConsumer(consumer: Consumer): void {
+    this.#consumers.delete(consumer)
+    for (const source of this.#sources.values()) source.consumers.delete(consumer)
+    for (const entry of this.log.kept()) this.#removeIfDone(entry)
+    this.#retryCredit()
+  }
+
+  /** Looks again whether somebody still waits for what is below `end`. */
+  release(end: number): void {
+    for (let entry = this.log.find(0); entry !== undefined && entry.first < end; entry = this.log.find(entry.end)) {
+      this.#removeIfDone(entry)
+    }
+    this.#retryCredit()
   }
 
   addConsumer(consumer: Consumer): void {
@@ -139,20 +222,37 @@ export class Distribution {
     this.#retryCredit()
   }
 
-  /** Moves the consumer's cursor to `index`, lets go what that frees, and gives its reader more. */
-  ack(consumer: Consumer, index: number): void {
+  /**
+   * Moves the consumer's cursor to `index`, lets go what that frees, and gives its reader more. With a refusal the message at `index` is
+   * refused, those before are acknowledged. Says whether something durable was among them.
+   */
+  ack(consumer: Consumer, index: number, refusal?: string): boolean {
     const start = consumer.cursor + 1
+    let isDurable = false
     consumer.ack(index)
-    for (let entry = this.log.find(start); entry !== undefined && entry.end - 1 <= index; ) {
-      const { source, end } = entry
-      if (source.consumers.has(consumer) && end - 1 > consumer.startedAfter) {
-        entry.isHandled = true
-        this.#passed(entry)
+    for (let entry = this.log.find(start); entry !== undefined && entry.first <= index; ) {
+      const { source, first, end } = entry
+      if (source.consumers.has(consumer)) {
+        if (entry.durable !== undefined) {
+          isDurable = true
+          this.#ackDurable(entry, Math.max(first, start), Math.min(end - 1, index), index, refusal)
+        } else if (end - 1 <= index) entry.isHandled = true
+        if (end - 1 <= index) this.#passed(entry)
       }
       entry = this.log.find(end)
     }
     this.#retryCredit()
     if (consumer.reader !== undefined) this.pump(consumer.reader)
+    return isDurable
+  }
+
+  /** Whether an ack up to `index` would be one of something durable. */
+  hasDurable(consumer: Consumer, index: number): boolean {
+    let entry = this.log.find(consumer.cursor + 1)
+    for (; entry !== undefined && entry.first <= index; entry = this.log.find(entry.end)) {
+      if (entry.durable !== undefined && entry.source.consumers.has(consumer)) return true
+    }
+    return false
   }
 
   /** The highest index, of all sources that match `reader`'s filter, that is no longer kept. */
@@ -166,8 +266,9 @@ export class Distribution {
 
   #giveNext(reader: Reader): boolean {
     const entry = this.log.find(reader.next)
-    if (entry === undefined) {
-      reader.passTo(this.log.end)
+    const { readyEnd } = this.log
+    if (entry === undefined || entry.first >= readyEnd) {
+      if (reader.next < readyEnd) reader.passTo(readyEnd)
       return false
     }
     if (!entry.source.readers.has(reader)) {
@@ -177,16 +278,40 @@ export class Distribution {
     const portion = portionOf(reader, entry, this.#options)
     if (portion.isUnackedFull) this.#stall(reader)
     if (portion.end === portion.first) return false
+    const bodies = this.#bodiesOf(entry)
+    if (bodies === undefined) return entry.isGone
     const consumer = reader.consumer
     const isRedelivered = consumer !== undefined && portion.first < consumer.givenEnd
     reader.creditMessages -= portion.end - portion.first
     reader.creditBytes -= portion.bodyBytes
     if (consumer === undefined) reader.passTo(portion.end)
     else consumer.give(entry, portion.first, portion.end, portion.bodyBytes)
-    const run = runOf(entry, portion, isRedelivered)
+    const run = runOf(entry, bodies, portion, isRedelivered)
     if (portion.end === entry.end) this.#passed(entry)
     if (!reader.take(run)) reader.isPaused = true
     return true
+  }
+
+  #ackDurable(entry: Entry, from: number, to: number, index: number, refusal: string | undefined): void {
+    if (refusal === undefined || to < index) {
+      this.#durable.acked(entry, from, to, undefined)
+      return
+    }
+    if (from < index) this.#durable.acked(entry, from, index - 1, undefined)
+    this.#durable.acked(entry, index, index, refusal)
+  }
+
+  /** The bodies of an entry. Undefined where it cannot be read now, or not at all: then it is gone. */
+  #bodiesOf(entry: Entry): readonly Uint8Array[] | undefined {
+    if (entry.durable === undefined) return entry.bodies
+    try {
+      return this.#durable.bodies(entry)
+    } catch (error) {
+      if (!(error instanceof DaemonError) || error.code !== 'RECORD_DAMAGED') throw error
+      this.#remove(entry)
+      this.#durable.setAside(entry)
+      return undefined
+    }
   }
 
   #stall(reader: Reader): void {
@@ -198,7 +323,7 @@ export class Distribution {
 
   /** The inbox is full and no lane gets credit: says for whose ack the oldest message waits. */
   #nameWhoIsOwed(): void {
-    const oldest = this.log.find(0)
+    const oldest = this.log.kept().find(entry => entry.durable === undefined)
     if (oldest === undefined) return
     for (const consumer of oldest.source.consumers) {
       if (!consumer.isOwed(oldest) || consumer.isStalled) continue
@@ -225,6 +350,7 @@ export class Distribution {
     this.log.remove(entry)
     entry.source.entryCount--
     entry.source.goneThrough = Math.max(entry.source.goneThrough, entry.end - 1)
+    if (entry.durable !== undefined) this.#durable.removed(entry)
   }
 
   #trim(): void {
@@ -233,7 +359,7 @@ export class Distribution {
     const unnamed: Entry[] = []
     let spareBytes = 0
     for (const entry of this.log.kept()) {
-      if (this.#isNeeded(entry)) continue
+      if (entry.durable !== undefined || this.#isNeeded(entry)) continue
       spareBytes += entryCostBytes(entry)
       if (entry.isHandled) handled.push(entry)
       else unnamed.push(entry)
@@ -262,7 +388,8 @@ export class Distribution {
     return isOwed && !entry.isHandled
   }
 
-  #source(contact: string, channel: string): Source {
+  /** The source of a channel of a contact, made when it is new. */
+  source(contact: string, channel: string): Source {
     const key = `${contact}\0${channel}`
     const known = this.#sources.get(key)
     if (known !== undefined) return known
@@ -288,12 +415,13 @@ export class Distribution {
   }
 }
 
-function runOf(entry: Entry, portion: Portion, redelivered: boolean): MessageRun {
+function runOf(entry: Entry, all: readonly Uint8Array[], portion: Portion, redelivered: boolean): MessageRun {
   const { first, end } = portion
   const isWhole = first === entry.first && end === entry.end
-  const bodies = isWhole ? entry.bodies : entry.bodies.slice(first - entry.first, end - entry.first)
+  const bodies = isWhole ? all : all.slice(first - entry.first, end - entry.first)
   const { from, fromName, sentAt } = entry
   const { contact, channel } = entry.source
+  const maybeDuplicate = entry.durable?.maybeDuplicate ?? false
   const id = `${entry.idPrefix}${entry.firstSeq + first - entry.first}`
-  return { first, contact, from, fromName, channel, id, sentAt, redelivered, maybeDuplicate: false, bodies }
+  return { first, contact, from, fromName, channel, id, sentAt, redelivered, maybeDuplicate, bodies }
 }

@@ -1,37 +1,58 @@
-import type { ErrorCode, EventBody, From, MessageRun } from '@parley/client-sdk/contract'
-import type { Clock, Timer } from '../../actor/clock.ts'
+import type { ConsumerInfo, EventBody, From, InboxInfo } from '@parley/client-sdk/contract'
+import { Actor, type Exit, UnexpectedMessageError } from '../../actor/actor.ts'
+import type { Clock } from '../../actor/clock.ts'
 import { DaemonError } from '../../errors.ts'
+import { hexOf } from '../../identity/fields.ts'
+import type { Log } from '../../observe/log-port.ts'
 import type { Metrics } from '../../observe/metrics.ts'
-import type { LaneOrigin, LaneSink, Receiving } from '../port.ts'
-import { Consumer } from './consumer.ts'
+import { PeerFault } from '../../peer/fault.ts'
+import type { RandomBytes } from '../../random.ts'
+import type { Store } from '../../store/port.ts'
+import type { Sealer } from '../../store/sealer.ts'
+import { GroupCommit } from '../commit.ts'
+import type {
+  DurableReceiving,
+  IncomingAttachment,
+  IncomingSession,
+  LaneMark,
+  LaneOrigin,
+  LaneSink,
+  Receiving
+} from '../port.ts'
+import { Bodies } from './bodies.ts'
+import type { Consumer } from './consumer.ts'
+import { Consumers } from './consumers.ts'
 import { Distribution, type DistributionOptions } from './distribution.ts'
-import { type ContactFilter, filterKey } from './filter.ts'
+import { DurableLanes, type DurableLanesOptions } from './durable-lanes.ts'
+import { Elapsed } from './elapsed.ts'
+import { Indexes } from './indexes.ts'
+import { type Kept, loadKept } from './load.ts'
+import { type FetchRequest, type FetchResult, Pulls } from './pulls.ts'
 import { Reader, type ReaderOptions } from './reader.ts'
+import { Readers, type ReadRequest } from './readers.ts'
+import { InboxRecords } from './records.ts'
+import { Retention } from './retention.ts'
+import { indexOfKey } from './run-record.ts'
 
-export interface InboxOptions extends DistributionOptions {
+export interface InboxOptions extends DistributionOptions, DurableLanesOptions {
   readonly consumerCountMax: number
+  readonly inboxRetentionMs: number
+  readonly bodyCacheBytesMax: number
 }
 
 export interface InboxDeps {
+  /** Open. */
+  readonly store: Store
+  readonly sealer: Sealer
   readonly clock: Clock
+  readonly randomBytes: RandomBytes
   readonly emit: (body: EventBody) => void
-  /** Names this log: random, new whenever indexes start again at 1. */
-  readonly id: string
+  readonly log: Log
   readonly options: InboxOptions
-}
-
-/** Who reads what. */
-export interface ReadRequest {
-  /** Null is a look: no cursor, no ack. */
-  readonly consumer: string | null
-  /** Fixed when the consumer is made. */
-  readonly filter: ContactFilter
-  /** Applies when the consumer is made, and to every look. `start` unless said. */
-  readonly from?: From | undefined
-  /** Who is asking, as another that finds the consumer busy is told. */
-  readonly by: string
-  /** Whose the consumer is when this makes it. */
-  readonly owner: string
+  /** What the owner calls a contact now; its contact ID where it is none any more. */
+  readonly contactName: (contact: string) => string
+  /** A record was set aside. */
+  readonly damaged?: (sublevel: string) => void
 }
 
 export interface SubscribeRequest extends ReadRequest, Pick<ReaderOptions, 'take' | 'ended'> {
@@ -51,108 +72,125 @@ export interface Subscription {
   close(): void
 }
 
-export interface FetchRequest extends ReadRequest {
-  readonly countMax: number
-  readonly bytesMax: number
-  readonly waitMs: number
-}
-
-export interface FetchResult {
-  readonly runs: readonly MessageRun[]
-  /** The index at which the next fetch goes on. */
-  readonly next: number
-}
-
 export interface InboxStats {
+  /** Kept in memory and on disk. */
   readonly messages: number
+  /** Of what is in memory alone, with what messages cost beside their bodies. */
   readonly bytes: number
+  readonly durableMessages: number
+  readonly durableBytes: number
+  /** Bodies of durable messages held in memory. */
+  readonly cachedBytes: number
   readonly promisedBytes: number
+  readonly durablePromisedBytes: number
   readonly consumers: number
   readonly readers: number
   readonly evicted: number
   readonly lanesWaiting: number
 }
 
-/** After a fetch has been answered its lanes keep their credit this long, as if it were still there. */
-const FETCH_LINGER_MS = 30_000
-/** Looks by fetch that linger; the oldest gives way. */
-const LINGERING_LOOK_COUNT_MAX = 256
-/** What a run's header costs of a fetch's bytes. */
-const RUN_HEADER_BYTES = 512
-
-interface Pull {
-  readonly reader: Reader
-  readonly runs: MessageRun[]
-  /** Ends the wait of the fetch that is under way, if one is. */
-  wake: (() => void) | undefined
-  end: DaemonError | undefined
-  linger: Timer | undefined
-}
+/** What is to be told of a refusal at most. */
+const REASON_LENGTH_MAX = 200
 
 /**
- * The messages that came and are not handled yet, for the apps of this host. In memory: a restart of the daemon begins a new one.
- *
- * It awaits nothing: what arrives is with the subscriptions when `deliver` returns.
+ * The messages that came and are not handled yet, for the programs of this host: one log with one index. Durable ones are on disk before a
+ * program or their sender hears of them; the others are in memory alone, and end with the daemon.
  */
-export class Inbox implements Receiving {
+export class Inbox implements Receiving, DurableReceiving {
+  /** Names the log whose indexes these are; the same as long as the store. */
   readonly id: string
-  readonly #clock: Clock
-  readonly #emit: (body: EventBody) => void
-  readonly #options: InboxOptions
+  /** Resolves when the inbox has ended; a crash is a failed invariant, and the daemon must end. */
+  readonly exited: Promise<Exit>
+  readonly #deps: InboxDeps
+  readonly #actor: Actor<never>
+  readonly #commit: GroupCommit
+  readonly #records: InboxRecords
+  readonly #elapsed: Elapsed
+  readonly #bodies: Bodies
+  readonly #lanes: DurableLanes
   readonly #core: Distribution
-  readonly #consumers = new Map<string, Consumer>()
-  readonly #pulls = new Map<Consumer, Pull>()
-  readonly #lingeringLooks = new Map<string, Pull>()
-  readonly #live = new Set<Reader>()
+  readonly #indexes: Indexes
+  readonly #consumers: Consumers
+  readonly #readers: Readers
+  readonly #pulls: Pulls
+  readonly #retention: Retention
+  #isLost = false
   #isStopped = false
+  /** Tells a loss of the store while it was read again. */
+  #generation = 0
 
-  constructor(deps: InboxDeps) {
-    this.id = deps.id
-    this.#clock = deps.clock
-    this.#emit = deps.emit
-    this.#options = deps.options
-    this.#core = new Distribution(deps.options, consumer =>
-      this.#emit({ kind: 'consumer.stalled', consumer: consumer.name })
-    )
+  /**
+   * Reads what is kept.
+   *
+   * @throws {DaemonError} `RECORD_DAMAGED` for a record that nothing can stand in for; `STORE_UNAVAILABLE`
+   */
+  static async open(deps: InboxDeps): Promise<Inbox> {
+    const records = new InboxRecords(deps.sealer)
+    const value = deps.store.get('meta', records.metaKey)
+    const meta = value === undefined ? undefined : records.openMeta(value)
+    const inbox = new Inbox(deps, records, new Elapsed(deps.clock, meta), meta?.id ?? hexOf(deps.randomBytes(8)))
+    inbox.#take(await inbox.#load(), true)
+    await inbox.#commit.synced()
+    inbox.#retention.start()
+    return inbox
   }
 
-  /** Shows itself in `metrics`. */
-  register(metrics: Metrics): void {
-    metrics.gauge('inbox_bytes', 'What is kept for programs, in bytes.', () => this.stats().bytes)
-    metrics.gauge('inbox_messages', 'Messages kept for programs.', () => this.stats().messages)
-    metrics.gauge(
-      'inbox_promised_bytes',
-      'What peers may send before they must wait, in bytes.',
-      () => this.stats().promisedBytes
-    )
-    metrics.gauge(
-      'inbox_lanes_waiting',
-      'Lanes whose sender waits because there is no room.',
-      () => this.stats().lanesWaiting
-    )
-    metrics.gauge('consumers', 'Named consumers.', () => this.stats().consumers)
-    metrics.counter(
-      'inbox_evicted_messages',
-      'Messages that gave way before every consumer had them.',
-      () => this.stats().evicted
-    )
+  private constructor(deps: InboxDeps, records: InboxRecords, elapsed: Elapsed, id: string) {
+    const { clock, emit, options, store, sealer } = deps
+    this.id = id
+    this.#deps = deps
+    this.#records = records
+    this.#elapsed = elapsed
+    this.#actor = new Actor<never>({ name: 'inbox', dataCountMax: 1, controlCountMax: 1 }, clock, () => ({
+      receive: () => {
+        throw new UnexpectedMessageError('mail', 'running')
+      }
+    }))
+    this.exited = this.#actor.exited
+    const run = (code: () => void) => this.#actor.run(code)
+    this.#commit = new GroupCommit({ store, clock, run, failed: () => this.#lose() })
+    this.#bodies = new Bodies({ store, sealer, bodyCacheBytesMax: options.bodyCacheBytesMax })
+    this.#lanes = new DurableLanes({
+      ...{ store, sealer, records, commit: this.#commit, bodies: this.#bodies, options, emit },
+      contactName: deps.contactName,
+      damaged: sublevel => deps.damaged?.(sublevel),
+      enter: code => this.#enter(code)
+    })
+    this.#core = new Distribution({
+      options,
+      durable: this.#lanes,
+      stalled: consumer => emit({ kind: 'consumer.stalled', consumer: consumer.name }),
+      hasIndexes: count => this.#indexes.hasRoom(count)
+    })
+    this.#indexes = new Indexes({
+      ...{ id, records, commit: this.#commit, elapsed },
+      end: () => this.#core.log.end,
+      promisedCount: () => this.#core.credit.promisedCount,
+      raised: () => this.#core.credit.retry()
+    })
+    this.#lanes.connect(this.#core, this.#indexes, elapsed)
+    this.#readers = new Readers({ core: this.#core, consumers: () => this.#consumers, emit })
+    this.#consumers = new Consumers({
+      ...{ core: this.#core, commit: this.#commit, records, elapsed, emit },
+      consumerCountMax: options.consumerCountMax,
+      startOf: (from, filter) => this.#readers.startOf(from, filter)
+    })
+    this.#pulls = new Pulls({
+      ...{ core: this.#core, readers: this.#readers, clock, messageBytesMax: options.messageBytesMax },
+      synced: () => this.#commit.synced()
+    })
+    this.#retention = new Retention({
+      ...{ core: this.#core, lanes: this.#lanes, elapsed, clock, run, inboxRetentionMs: options.inboxRetentionMs },
+      swept: () => {
+        this.#indexes.write()
+        this.#commit.afterwards(() => undefined)
+      }
+    })
   }
 
   /** The index that the next message gets. */
   get next(): number {
     return this.#core.log.end
-  }
-
-  stats(): InboxStats {
-    return {
-      messages: this.#core.log.messageCount,
-      bytes: this.#core.log.costBytes,
-      promisedBytes: this.#core.credit.promisedCostBytes,
-      consumers: this.#consumers.size,
-      readers: this.#core.readerCount,
-      evicted: this.#core.evictedCount,
-      lanesWaiting: this.#core.credit.waitingCount
-    }
   }
 
   openLane(origin: LaneOrigin): LaneSink {
@@ -163,37 +201,35 @@ export class Inbox implements Receiving {
     }
   }
 
+  marks(contact: string): readonly LaneMark[] | undefined {
+    return this.#lanes.marks(contact)
+  }
+
+  attach(contact: string, session: IncomingSession): IncomingAttachment {
+    return this.#lanes.attach(contact, session)
+  }
+
   /**
-   * Opens a live subscription.
+   * Opens a live subscription. A consumer that this makes, and that it is read, is on disk when this resolves.
    *
    * @throws {DaemonError} `CONSUMER_BUSY` with `by`, `CONSUMER_MISMATCH`, `CURSOR_GONE`, `QUEUE_FULL` where there are too many consumers,
-   * `SHUTTING_DOWN`
+   * `STORE_UNAVAILABLE`, `SHUTTING_DOWN`; what ended it meanwhile, as `TAKEN_OVER`
    */
-  subscribe(request: SubscribeRequest): Subscription {
-    this.#assertRunning()
-    const consumer = this.#consumerOf(request)
-    if (consumer !== undefined) {
-      this.#free(consumer, request.takeover ?? false)
-      consumer.rewind()
-    }
-    const next = consumer?.next ?? this.#startOf(request) + 1
-    const reader = new Reader({ ...request, consumer, next })
-    reader.creditMessages = request.creditMessages
-    reader.creditBytes = request.creditBytes
-    reader.isPaused = true
-    this.#attach(reader)
+  async subscribe(request: SubscribeRequest): Promise<Subscription> {
+    const { reader, next } = this.#enter(() => this.#openReader(request))
+    await this.#readers.announced(reader, () => this.#commit.synced())
     return {
       next,
       addCredit: (messages, bytes) => {
         reader.creditMessages = Math.min(reader.creditMessages + messages, Number.MAX_SAFE_INTEGER)
         reader.creditBytes = Math.min(reader.creditBytes + bytes, Number.MAX_SAFE_INTEGER)
-        this.#core.pump(reader)
+        this.#enter(() => this.#core.pump(reader))
       },
       resume: () => {
         reader.isPaused = false
-        this.#core.pump(reader)
+        this.#enter(() => this.#core.pump(reader))
       },
-      close: () => this.#close(reader)
+      close: () => this.#enter(() => this.#close(reader))
     }
   }
 
@@ -205,189 +241,281 @@ export class Inbox implements Receiving {
    */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchResult> {
     this.#assertRunning()
-    const pull = this.#openPull(request)
-    pull.reader.creditMessages = request.countMax
-    pull.reader.creditBytes = Math.max(request.bytesMax, this.#options.messageBytesMax)
-    let leftBytes = request.bytesMax
-    pull.reader.take = run => {
-      pull.runs.push(run)
-      for (const body of run.bodies) leftBytes -= body.length
-      leftBytes -= RUN_HEADER_BYTES
-      pull.reader.creditBytes = Math.max(0, leftBytes)
-      // What else arrives in this turn goes with it.
-      if (pull.wake !== undefined) this.#clock.endOfTurn(pull.wake)
-      return leftBytes > 0
-    }
-    pull.reader.isPaused = false
-    this.#core.pump(pull.reader)
-    if (pull.runs.length === 0 && request.waitMs > 0 && !signal.aborted) await this.#wait(pull, request.waitMs, signal)
-    return this.#answer(pull, request, signal)
+    return this.#pulls.fetch(request, signal)
   }
 
   /**
-   * Acknowledges everything up to and including `index`. Below the cursor it does nothing.
+   * Acknowledges everything up to and including `index`. Below the cursor it does nothing. Resolves once that is on disk, unless nothing durable
+   * was among it.
    *
-   * @throws {DaemonError} `NO_SUCH_CONSUMER`; `INVALID_PARAMS` for what was never given
+   * @throws {DaemonError} `NO_SUCH_CONSUMER`; `INVALID_PARAMS` for what was never given; `STORE_UNAVAILABLE`
    */
-  ack(name: string, index: number): void {
-    const consumer = this.#consumers.get(name)
-    if (consumer === undefined) throw new DaemonError('NO_SUCH_CONSUMER', `no consumer is called ${name}`)
-    if (index >= consumer.givenEnd && index > consumer.cursor) {
-      throw new DaemonError('INVALID_PARAMS', `index: ${index} was not given to ${name}`)
-    }
-    if (index > consumer.cursor) this.#core.ack(consumer, index)
+  async ack(name: string, index: number): Promise<void> {
+    await this.#enter(() => this.#ack(name, index, undefined))
+  }
+
+  /**
+   * Acknowledges everything before `index`, and refuses the message there: its sender is told the reason, of which 200 characters count.
+   *
+   * @throws {DaemonError} as `ack`
+   */
+  async reject(name: string, index: number, reason: string): Promise<void> {
+    await this.#enter(() => this.#ack(name, index, cleanReason(reason)))
+  }
+
+  /** All consumers. */
+  consumers(): readonly ConsumerInfo[] {
+    return this.#consumers.infos(() => true)
+  }
+
+  /** @throws {DaemonError} `NO_SUCH_CONSUMER` */
+  consumer(name: string): ConsumerInfo {
+    return this.#infoOf(this.#consumers.get(name))
+  }
+
+  /**
+   * Moves a consumer's cursor; its reader goes on from there. What is passed over is not handled by it.
+   *
+   * @throws {DaemonError} `NO_SUCH_CONSUMER` `CURSOR_GONE` `STORE_UNAVAILABLE`
+   */
+  async seek(name: string, to: From): Promise<ConsumerInfo> {
+    const consumer = this.#enter(() => {
+      this.#assertWritable()
+      const found = this.#consumers.get(name)
+      found.seek(this.#readers.startOf(to, found.filter))
+      this.#consumers.write(found)
+      this.#core.release(found.cursor + 1)
+      return found
+    })
+    await this.#commit.synced()
+    this.#enter(() => {
+      if (consumer.reader !== undefined) this.#core.pump(consumer.reader)
+    })
+    return this.#infoOf(consumer)
+  }
+
+  /** Forgets a consumer. @throws {DaemonError} `NO_SUCH_CONSUMER` `CONSUMER_BUSY` `STORE_UNAVAILABLE` */
+  async removeConsumer(name: string): Promise<void> {
+    this.#enter(() => {
+      this.#assertWritable()
+      const consumer = this.#consumers.get(name)
+      this.#readers.free(consumer, false)
+      this.#consumers.remove(consumer)
+    })
+    await this.#commit.synced()
+    this.#deps.emit({ kind: 'consumer.removed', consumer: name })
+  }
+
+  /** Forgets a contact with all that came from it. */
+  forgetContact(contact: string): void {
+    this.#enter(() => this.#lanes.forgetContact(contact))
+  }
+
+  /** The store was lost: nothing durable is taken or given until `reload`. What came and was not synced is forgotten. */
+  storeLost(): void {
+    this.#enter(() => this.#lose())
+  }
+
+  /**
+   * Takes what is on disk in the place of what was in memory. Readers stay, and go on at their cursors.
+   *
+   * @throws {DaemonError} as `open`; the inbox stays without a store then
+   */
+  async reload(): Promise<void> {
+    this.storeLost()
+    const generation = this.#generation
+    const kept = await this.#load()
+    if (generation !== this.#generation) return
+    this.#isLost = false
+    this.#commit.resume()
+    this.#enter(() => this.#take(kept, false))
+    await this.#commit.synced()
   }
 
   /** Ends every subscription and fetch with `SHUTTING_DOWN`; nothing is given any more. */
-  stop(): void {
+  endReaders(): void {
     this.#isStopped = true
-    for (const reader of [...this.#live]) {
+    for (const reader of this.#readers.live) {
       this.#close(reader)
       reader.ended('SHUTTING_DOWN')
     }
+  }
+
+  /** Ends the readers and writes what is to be known at the next start. */
+  async stop(): Promise<void> {
+    this.endReaders()
+    this.#retention.stop()
+    this.#indexes.close()
+    try {
+      await this.#commit.synced()
+    } catch (error) {
+      // The next start then leaves out some indexes and marks more as redelivered.
+      if (!(error instanceof DaemonError)) throw error
+    }
+    this.#actor.stop('the daemon is stopping')
+  }
+
+  stats(): InboxStats {
+    const { log, credit } = this.#core
+    return {
+      messages: log.messageCount,
+      bytes: log.memory.costBytes,
+      durableMessages: log.disk.messages,
+      durableBytes: log.disk.costBytes,
+      cachedBytes: this.#bodies.cachedBytes,
+      promisedBytes: credit.promisedCostBytes,
+      durablePromisedBytes: this.#lanes.credit.promisedCostBytes,
+      consumers: this.#consumers.count,
+      readers: this.#readers.live.length,
+      evicted: this.#core.evictedCount,
+      lanesWaiting: credit.waitingCount + this.#lanes.credit.waitingCount
+    }
+  }
+
+  /** For `node.status`. */
+  info(): InboxInfo {
+    const { log } = this.#core
+    const oldest = log.find(0)
+    const oldestAt = oldest?.durable === undefined ? oldest?.sentAt : this.#elapsed.wallOf(oldest.durable.receivedAtMs)
+    return {
+      messages: log.messageCount,
+      bytes: log.memory.costBytes + log.disk.costBytes,
+      durableMessages: log.disk.messages,
+      durableBytes: log.disk.costBytes,
+      ...(oldestAt === undefined ? {} : { oldestAt })
+    }
+  }
+
+  /** Shows itself in `metrics`. */
+  register(metrics: Metrics): void {
+    const gauge = (name: string, help: string, key: keyof InboxStats) =>
+      metrics.gauge(name, help, () => this.stats()[key])
+    gauge('inbox_bytes', 'What is kept in memory for programs, in bytes.', 'bytes')
+    gauge('inbox_messages', 'Messages kept for programs.', 'messages')
+    gauge('inbox_durable_bytes', 'What is kept on disk for programs, in bytes.', 'durableBytes')
+    gauge('inbox_durable_messages', 'Messages kept on disk for programs.', 'durableMessages')
+    gauge('inbox_cached_bytes', 'Bodies of messages on disk that are in memory too, in bytes.', 'cachedBytes')
+    gauge('inbox_promised_bytes', 'What peers may send before they must wait, in bytes.', 'promisedBytes')
+    gauge('inbox_durable_promised_bytes', 'The same of durable messages.', 'durablePromisedBytes')
+    gauge('inbox_lanes_waiting', 'Lanes whose sender waits because there is no room.', 'lanesWaiting')
+    gauge('consumers', 'Named consumers.', 'consumers')
+    metrics.counter(
+      'inbox_evicted_messages',
+      'Messages that gave way before every consumer had them.',
+      () => this.stats().evicted
+    )
+    metrics.counter('inbox_batches', 'Batches that were written to the store.', () => this.#commit.batchCount)
+  }
+
+  #openReader(request: SubscribeRequest): { reader: Reader; next: number } {
+    this.#assertRunning()
+    const consumer = this.#readers.consumerOf(request)
+    if (consumer !== undefined) {
+      this.#readers.free(consumer, request.takeover ?? false)
+      consumer.rewind()
+    }
+    const next = consumer?.next ?? this.#readers.startOf(request.from ?? 'start', request.filter) + 1
+    const reader = new Reader({ ...request, consumer, next })
+    reader.creditMessages = request.creditMessages
+    reader.creditBytes = request.creditBytes
+    reader.isPaused = true
+    this.#readers.attach(reader)
+    return { reader, next }
+  }
+
+  #close(reader: Reader): void {
+    this.#readers.close(reader)
+  }
+
+  #ack(name: string, index: number, refusal: string | undefined): Promise<void> | undefined {
+    const consumer = this.#consumers.get(name)
+    if (index >= consumer.givenEnd && index > consumer.cursor) {
+      throw new DaemonError('INVALID_PARAMS', `index: ${index} was not given to ${name}`)
+    }
+    // What a call before this one acknowledged may not be on disk yet, so this one is answered no sooner.
+    if (index <= consumer.cursor) return consumer.unsyncedCount > 0 ? this.#commit.synced() : undefined
+    if (this.#isLost && this.#core.hasDurable(consumer, index)) this.#assertWritable()
+    const isDurable = this.#core.ack(consumer, index, refusal)
+    this.#consumers.write(consumer)
+    if (!isDurable && consumer.unsyncedCount === 0) return undefined
+    consumer.unsyncedCount++
+    const settled = () => {
+      consumer.unsyncedCount--
+    }
+    this.#commit.afterwards(settled, settled)
+    return this.#commit.synced()
+  }
+
+  #infoOf(consumer: Consumer): ConsumerInfo {
+    return this.#consumers.infos(each => each === consumer)[0] as ConsumerInfo
+  }
+
+  #load(): Promise<Kept> {
+    const { store, sealer, contactName } = this.#deps
+    const source = (contact: string, channel: string) => this.#core.source(contact, channel)
+    return loadKept({ store, sealer, records: this.#records, source, contactName })
+  }
+
+  /** Begins with what the disk holds. */
+  #take({ meta, senders, entries, damaged, consumers }: Kept, isStart: boolean): void {
+    const { log } = this.#core
+    // Only a daemon that ended does not know how far it had come.
+    log.skipTo(Math.max(isStart ? (meta?.ceiling ?? 1) : 1, entries.at(-1)?.end ?? 1))
+    this.#indexes.reset(meta?.ceiling ?? 1)
+    this.#lanes.load(senders, entries)
+    this.#consumers.load(consumers, isStart)
+    for (const { key, value } of damaged) {
+      this.#lanes.moveAside(key, value)
+      this.#lanes.tellDamage(this.#indexesOf(key, entries))
+    }
+    this.#core.reload(entries)
+    this.#indexes.raise()
+    this.#indexes.write()
+    this.#core.pumpAll()
+    this.#core.credit.retry()
+  }
+
+  /** Which indexes a record had that does not open: as many as there were before the next. */
+  #indexesOf(key: Uint8Array, entries: Kept['entries']): { indexes?: { from: number; to: number } } {
+    if (key.length !== 8) return {}
+    const from = indexOfKey(key)
+    const next = entries.find(entry => entry.first > from)
+    return { indexes: { from, to: next === undefined ? from : next.first - 1 } }
+  }
+
+  #lose(): void {
+    this.#generation++
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#lanes.lose()
+    this.#commit.lose()
+    this.#core.dropUnsynced()
   }
 
   #assertRunning(): void {
     if (this.#isStopped) throw new DaemonError('SHUTTING_DOWN', 'the daemon is stopping')
   }
 
-  /** The consumer that is asked for, made when it is new. */
-  #consumerOf(request: ReadRequest): Consumer | undefined {
-    const name = request.consumer
-    if (name === null) return undefined
-    const known = this.#consumers.get(name)
-    if (known !== undefined) {
-      if (filterKey(known.filter) === filterKey(request.filter)) return known
-      throw new DaemonError('CONSUMER_MISMATCH', `consumer ${name} has another filter`)
-    }
-    if (this.#consumers.size >= this.#options.consumerCountMax) {
-      const data = { scope: 'consumers', countMax: this.#options.consumerCountMax }
-      throw new DaemonError('QUEUE_FULL', 'there are too many consumers', { data })
-    }
-    const { owner, filter } = request
-    const consumer = new Consumer({ name, owner, filter, after: this.#startOf(request) })
-    this.#consumers.set(name, consumer)
-    this.#core.addConsumer(consumer)
-    return consumer
+  #assertWritable(): void {
+    if (this.#isLost) throw new DaemonError('STORE_UNAVAILABLE', 'the store cannot be used')
   }
 
-  /** The index after which to begin. */
-  #startOf(request: ReadRequest): number {
-    const from = request.from ?? 'start'
-    if (from === 'start') return 0
-    if (from === 'now') return this.next - 1
-    if (from.after >= this.next || from.after < this.#core.goneThrough(request.filter)) {
-      throw new DaemonError('CURSOR_GONE', `what comes after ${from.after} is not kept`)
+  /** Runs code as a part of the inbox: what it throws is its crash, but for what callers and peers did wrong. */
+  #enter<T>(code: () => T): T {
+    try {
+      return code()
+    } catch (error) {
+      if (!(error instanceof PeerFault || error instanceof DaemonError)) this.#actor.crash(error)
+      throw error
     }
-    return from.after
   }
+}
 
-  /** Makes sure that nobody reads as `consumer`. */
-  #free(consumer: Consumer, isTakeover: boolean): void {
-    const reader = consumer.reader
-    if (reader === undefined) return
-    const pull = this.#pulls.get(consumer)
-    const isBusy = pull === undefined || pull.wake !== undefined
-    if (isBusy && !isTakeover) {
-      throw new DaemonError('CONSUMER_BUSY', `consumer ${consumer.name} is read by ${reader.by}`, {
-        data: { by: reader.by }
-      })
-    }
-    this.#close(reader)
-    reader.ended('TAKEN_OVER')
-    if (isBusy) this.#emit({ kind: 'consumer.taken-over', consumer: consumer.name })
-  }
-
-  #attach(reader: Reader): void {
-    if (reader.consumer !== undefined) reader.consumer.reader = reader
-    this.#live.add(reader)
-    this.#core.attach(reader)
-  }
-
-  #close(reader: Reader): void {
-    if (!this.#live.delete(reader)) return
-    const consumer = reader.consumer
-    if (consumer !== undefined) {
-      consumer.reader = undefined
-      const pull = this.#pulls.get(consumer)
-      pull?.linger?.cancel()
-      this.#pulls.delete(consumer)
-      if (pull === undefined) consumer.rewind()
-    }
-    this.#core.detach(reader)
-  }
-
-  #openPull(request: FetchRequest): Pull {
-    const consumer = this.#consumerOf(request)
-    if (consumer === undefined) return this.#newPull(request, undefined, this.#startOf(request) + 1)
-    const pull = this.#pulls.get(consumer)
-    if (pull === undefined || pull.wake !== undefined) this.#free(consumer, false)
-    if (request.from === 'start') consumer.rewind()
-    const open = this.#pulls.get(consumer) ?? this.#newPull(request, consumer, consumer.next)
-    open.linger?.cancel()
-    this.#pulls.set(consumer, open)
-    return open
-  }
-
-  #newPull(request: FetchRequest, consumer: Consumer | undefined, next: number): Pull {
-    const ended = (code: ErrorCode) => {
-      pull.end = new DaemonError(code, 'the fetch was ended')
-      pull.wake?.()
-    }
-    const { filter, by } = request
-    const reader = new Reader({ filter, consumer, by, next, take: () => false, ended })
-    const pull: Pull = { reader, runs: [], wake: undefined, end: undefined, linger: undefined }
-    reader.isPaused = true
-    this.#attach(reader)
-    return pull
-  }
-
-  async #wait(pull: Pull, waitMs: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    pull.wake = resolve
-    const timer = this.#clock.timer(waitMs, resolve)
-    const abort = () => resolve()
-    signal.addEventListener('abort', abort, { once: true })
-    await promise
-    signal.removeEventListener('abort', abort)
-    timer.cancel()
-    pull.wake = undefined
-  }
-
-  #answer(pull: Pull, request: FetchRequest, signal: AbortSignal): FetchResult {
-    const { reader } = pull
-    if (pull.end !== undefined && pull.runs.length === 0) throw pull.end
-    const runs = pull.runs.splice(0)
-    const next = reader.next
-    reader.isPaused = true
-    // Nobody has this answer, so the next fetch begins again.
-    if (signal.aborted) reader.consumer?.rewind()
-    if (!reader.isOpen) return { runs, next }
-    const key = filterKey(request.filter)
-    const end = () => {
-      this.#close(reader)
-      if (this.#lingeringLooks.get(key) === pull) this.#lingeringLooks.delete(key)
-    }
-    pull.linger = this.#clock.timer(FETCH_LINGER_MS, end)
-    if (reader.consumer === undefined) {
-      reader.isLingeringLook = true
-      this.#lingerLook(key, pull)
-    }
-    return { runs, next }
-  }
-
-  /** One look lingers for a filter: the newest. */
-  #lingerLook(key: string, pull: Pull): void {
-    const drop = (old: Pull | undefined, oldKey: string) => {
-      if (old === undefined) return
-      old.linger?.cancel()
-      this.#lingeringLooks.delete(oldKey)
-      this.#close(old.reader)
-    }
-    drop(this.#lingeringLooks.get(key), key)
-    this.#lingeringLooks.set(key, pull)
-    if (this.#lingeringLooks.size <= LINGERING_LOOK_COUNT_MAX) return
-    const [oldestKey, oldest] = this.#lingeringLooks.entries().next().value as [string, Pull]
-    drop(oldest, oldestKey)
-  }
+/** At most 200 characters, without those that show nothing or turn what stands around them. */
+function cleanReason(reason: string): string {
+  const clean = reason
+    .toWellFormed()
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ')
+    .trim()
+  return [...clean].slice(0, REASON_LENGTH_MAX).join('')
 }

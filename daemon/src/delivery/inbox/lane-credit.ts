@@ -74,11 +74,19 @@ export class LaneCredit {
   readonly #keptCostBytes: () => number
   readonly #waiting = new Set<Lane>()
   readonly #promisedByContact = new Map<string, number>()
+  readonly #hasIndexes: (count: number) => boolean
   #promisedCostBytes = 0
+  #promisedCount = 0
 
-  constructor(options: LaneCreditOptions, keptCostBytes: () => number) {
+  constructor(options: LaneCreditOptions, keptCostBytes: () => number, hasIndexes: (count: number) => boolean) {
     this.#options = options
     this.#keptCostBytes = keptCostBytes
+    this.#hasIndexes = hasIndexes
+  }
+
+  /** Messages that were promised and have not come. */
+  get promisedCount(): number {
+    return this.#promisedCount
   }
 
   /** What was promised and has not come, as cost. */
@@ -98,6 +106,7 @@ export class LaneCredit {
     if (messages > lane.grantedMessages || bytes > lane.grantedBytes) {
       throw new RangeError(`more than was granted to lane ${lane.origin.idPrefix}`)
     }
+    this.#promisedCount -= entry.end - entry.first
     this.#promise(lane, -costBytes(entry.end - entry.first, entry.bodyBytes))
     lane.received(entry)
   }
@@ -105,6 +114,7 @@ export class LaneCredit {
   /** Forgets what a lane was promised. */
   close(lane: Lane): void {
     this.#waiting.delete(lane)
+    this.#promisedCount -= lane.grantedMessages - lane.receivedMessages
     this.#promise(lane, -lane.promisedCostBytes)
   }
 
@@ -124,13 +134,14 @@ export class LaneCredit {
     const isLow = lane.grantedBytes - lane.receivedBytes < messageBytesMax && moreBytes > 0
     if (!isLow && moreMessages * 4 < windowMessages && moreBytes * 4 < windowBytes) return
     if (moreMessages === 0 && moreBytes === 0) return
-    if (!this.#hasRoom(lane, costBytes(moreMessages, moreBytes), isTight)) {
+    if (!this.#hasRoom(lane, costBytes(moreMessages, moreBytes), isTight) || !this.#hasIndexes(moreMessages)) {
       this.#waiting.add(lane)
       return
     }
     this.#waiting.delete(lane)
     lane.grantedMessages += moreMessages
     lane.grantedBytes += moreBytes
+    this.#promisedCount += moreMessages
     this.#promise(lane, costBytes(moreMessages, moreBytes))
     lane.origin.grant(lane.grantedMessages, lane.grantedBytes)
   }

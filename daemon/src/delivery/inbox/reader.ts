@@ -1,7 +1,7 @@
 import type { ErrorCode, MessageRun } from '@parley/client-sdk/contract'
 import type { Consumer } from './consumer.ts'
 import type { ContactFilter } from './filter.ts'
-import type { Entry } from './run-log.ts'
+import { type Entry, sizeOf } from './run-log.ts'
 
 /** Takes a run, which is the taker's from here on. False: not the next one, until `resume`. */
 export type TakeRun = (run: MessageRun) => boolean
@@ -14,6 +14,10 @@ export interface ReaderOptions {
   readonly next: number
   readonly take: TakeRun
   readonly ended: (code: ErrorCode) => void
+  /** Called when it is closed, by whomever. */
+  readonly closed?: () => void
+  /** A fetch: its consumer's place stays when it is closed. */
+  readonly isPull?: boolean
 }
 
 /** A live reader: a subscription, or a fetch while it waits and for a while after. */
@@ -22,12 +26,16 @@ export class Reader {
   readonly consumer: Consumer | undefined
   readonly by: string
   readonly ended: (code: ErrorCode) => void
+  readonly closed: (() => void) | undefined
+  readonly isPull: boolean
   take: TakeRun
   creditMessages = 0
   creditBytes = 0
   isPaused = false
   isPumping = false
   isOpen = true
+  /** False for a fetch that was answered: it gives way to whoever comes. */
+  isBusy = true
   /** A look by fetch that was answered, and may come again. */
   isLingeringLook = false
   #lookNext: number
@@ -38,6 +46,8 @@ export class Reader {
     this.by = options.by
     this.take = options.take
     this.ended = options.ended
+    this.closed = options.closed
+    this.isPull = options.isPull ?? false
     this.#lookNext = options.next
   }
 
@@ -91,7 +101,7 @@ export function portionOf(reader: Reader, entry: Entry, limits: UnackedLimits): 
       return { first, end: entry.end, bodyBytes: entry.bodyBytes, isUnackedFull }
   }
   while (end < endMax) {
-    const bytes = bodyBytes + (entry.bodies[end - entry.first] as Uint8Array).length
+    const bytes = bodyBytes + sizeOf(entry, end - entry.first)
     if (bytes > reader.creditBytes) break
     isUnackedFull = end - first >= unackedRoomCount || (bytes > unackedRoomBytes && !(isFresh && end === first))
     if (isUnackedFull) break

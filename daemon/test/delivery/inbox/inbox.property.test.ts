@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ContactFilter, isMatch } from '../../../src/delivery/inbox/filter.ts'
 import type { Subscription } from '../../../src/delivery/inbox/inbox.ts'
-import { EVERYTHING, KiB, makeInbox, OPTIONS, type TestLane } from './support.ts'
+import { EVERYTHING, KiB, makeInbox, OPTIONS, type TestInbox, type TestLane } from './support.ts'
 
 const FILTERS: readonly ContactFilter[] = [
   EVERYTHING,
@@ -121,30 +121,38 @@ class ModelReader {
 
 class World {
   readonly log: Sent[] = []
-  readonly test = makeInbox({
-    consumerUnackedCountMax: UNACKED_COUNT_MAX,
-    consumerUnackedBytesMax: UNACKED_BYTES_MAX,
-    // Nothing has to give way here.
-    keptBytesMax: 10 * KiB * KiB,
-    inboxBytesMax: 10 * KiB * KiB
-  })
+  readonly test: TestInbox
   readonly lanes: TestLane[] = []
   readonly readers: ModelReader[] = []
 
-  constructor() {
+  static async open(): Promise<World> {
+    const world = new World(
+      await makeInbox({
+        consumerUnackedCountMax: UNACKED_COUNT_MAX,
+        consumerUnackedBytesMax: UNACKED_BYTES_MAX,
+        // Nothing has to give way here.
+        keptBytesMax: 10 * KiB * KiB,
+        inboxBytesMax: 10 * KiB * KiB
+      })
+    )
+    // What every consumer has acknowledged goes, so all must be there before the first message.
+    for (const model of world.readers) {
+      await world.subscribe(model, 0, 0)
+      world.#close(model)
+    }
+    return world
+  }
+
+  private constructor(test: TestInbox) {
+    this.test = test
     for (let n = 0; n < READER_COUNT; n++) {
       const name = n === READER_COUNT - 1 ? null : `consumer ${n}`
       this.readers.push(new ModelReader(name, FILTERS[n % FILTERS.length] as ContactFilter, this.log))
     }
     for (let n = 0; n < 4; n++) this.lanes.push(this.#openLane(n))
-    // What every consumer has acknowledged goes, so all must be there before the first message.
-    for (const model of this.readers) {
-      this.subscribe(model, 0, 0)
-      this.#close(model)
-    }
   }
 
-  run(step: Step): void {
+  async run(step: Step): Promise<void> {
     switch (step.type) {
       case 'send':
         this.send(step.lane, step.sizes)
@@ -154,13 +162,13 @@ class World {
         this.lanes[step.lane] = this.#openLane(step.lane)
         break
       case 'subscribe':
-        this.subscribe(this.readers[step.reader] as ModelReader, step.messages, step.bytes)
+        await this.subscribe(this.readers[step.reader] as ModelReader, step.messages, step.bytes)
         break
       case 'credit':
         this.credit(this.readers[step.reader] as ModelReader, step.messages, step.bytes)
         break
       case 'ack':
-        this.ack(this.readers[step.reader] as ModelReader, step.back)
+        await this.ack(this.readers[step.reader] as ModelReader, step.back)
         break
       case 'close':
         this.#close(this.readers[step.reader] as ModelReader)
@@ -192,7 +200,7 @@ class World {
     return count
   }
 
-  subscribe(model: ModelReader, messages: number, bytes: number): void {
+  async subscribe(model: ModelReader, messages: number, bytes: number): Promise<void> {
     if (model.subscription !== undefined) return
     model.isWanting = true
     model.isPaused = false
@@ -201,7 +209,7 @@ class World {
     model.unacked = []
     const isLook = model.name === null
     model.next = isLook ? this.log.length + 1 : model.cursor + 1
-    model.subscription = this.test.inbox.subscribe({
+    model.subscription = await this.test.inbox.subscribe({
       ...{ consumer: model.name, filter: model.filter, by: 'test', owner: 'local', from: isLook ? 'now' : 'start' },
       ...{ creditMessages: messages, creditBytes: bytes, take: model.take, ended: () => expect.fail('ended') }
     })
@@ -215,12 +223,12 @@ class World {
     model.subscription.addCredit(messages, bytes)
   }
 
-  ack(model: ModelReader, back: number): void {
+  async ack(model: ModelReader, back: number): Promise<void> {
     const index = model.unacked[Math.max(0, model.unacked.length - 1 - back)]
     if (model.name === null || index === undefined || model.subscription === undefined) return
     model.cursor = index
     model.unacked = model.unacked.filter(other => other > index)
-    this.test.inbox.ack(model.name, index)
+    await this.test.inbox.ack(model.name, index)
   }
 
   resume(model: ModelReader): void {
@@ -247,19 +255,19 @@ class World {
 }
 
 describe('whatever happens to an inbox', () => {
-  it('each reader is given what passes its filter in order, once, within its credit, and nothing is lost', () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), steps => {
-        const world = new World()
-        for (const each of steps) world.run(each)
+  it('each reader is given what passes its filter in order, once, within its credit, and nothing is lost', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 120 }), async steps => {
+        const world = await World.open()
+        for (const each of steps) await world.run(each)
         // In the end everybody reads and acknowledges everything.
         for (const model of world.readers) {
-          world.subscribe(model, 0, 0)
+          await world.subscribe(model, 0, 0)
           world.resume(model)
           for (let round = 0; round < 2_000; round++) {
             const before = model.next
             world.credit(model, 1_000, 1_000_000)
-            world.ack(model, 0)
+            await world.ack(model, 0)
             if (model.next === before && model.unacked.length === 0) break
           }
           expect(model.following(model.next)).toBe(Number.POSITIVE_INFINITY)
@@ -270,13 +278,13 @@ describe('whatever happens to an inbox', () => {
     )
   })
 
-  it('what is kept and promised stays within its bounds', () => {
+  it('what is kept and promised stays within its bounds', async () => {
     const inboxBytesMax = 64 * KiB
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(11), fc.nat(3_000), fc.boolean()), { maxLength: 200 }), sends => {
-        const { inbox, openLane } = makeInbox({ inboxBytesMax, keptBytesMax: 16 * KiB, messageBytesMax: 4 * KiB })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(11), fc.nat(3_000), fc.boolean()), { maxLength: 200 }), async sends => {
+        const { inbox, openLane } = await makeInbox({ inboxBytesMax, keptBytesMax: 16 * KiB, messageBytesMax: 4 * KiB })
         const reading = { next: 1 }
-        const subscription = inbox.subscribe({
+        const subscription = await inbox.subscribe({
           ...{ consumer: 'app', filter: EVERYTHING, by: 'test', owner: 'local', creditMessages: 1e6, creditBytes: 1e9 },
           take: run => {
             reading.next = run.first + run.bodies.length
@@ -291,7 +299,7 @@ describe('whatever happens to an inbox', () => {
           const before = lanes.map(lane => lane.grantedBytes)
           lanes[n]?.send([size])
           if (isFull) expect(lanes.map(lane => lane.grantedBytes)).toEqual(before)
-          if (isAcked && reading.next > 1) inbox.ack('app', reading.next - 1)
+          if (isAcked && reading.next > 1) await inbox.ack('app', reading.next - 1)
           const { bytes, promisedBytes } = inbox.stats()
           expect(promisedBytes).toBeLessThanOrEqual(3 * 8 * inboxBytesMax)
           expect(bytes + promisedBytes).toBeLessThanOrEqual((1 + 3 * 8) * inboxBytesMax)

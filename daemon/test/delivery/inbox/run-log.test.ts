@@ -18,7 +18,7 @@ function entryAt(first: number, count: number): Entry {
       firstSeq: 1,
       sentAt: 0
     },
-    ...{ bodyBytes: 10 * count, bodies, isHandled: false, isGone: false }
+    ...{ bodyBytes: 10 * count, bodies, durable: undefined, isHandled: false, isGone: false }
   }
 }
 

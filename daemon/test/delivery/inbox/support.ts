@@ -1,10 +1,18 @@
 import type { EventBody, MessageRun } from '@parley/client-sdk/contract'
 import { VirtualClock } from '../../../src/actor/virtual-clock.ts'
 import type { ContactFilter } from '../../../src/delivery/inbox/filter.ts'
-import { Inbox, type InboxOptions } from '../../../src/delivery/inbox/inbox.ts'
+import { Inbox, type InboxDeps, type InboxOptions, type SubscribeRequest } from '../../../src/delivery/inbox/inbox.ts'
+import type { FetchRequest } from '../../../src/delivery/inbox/pulls.ts'
 import type { LaneSink } from '../../../src/delivery/port.ts'
+import { seededRandomBytes } from '../../../src/random.ts'
+import { MemoryStore } from '../../../src/store/memory.ts'
+import type { Store } from '../../../src/store/port.ts'
+import { openSealer } from '../../../src/store/sealed.ts'
+import type { Sealer } from '../../../src/store/sealer.ts'
+import { createStoreKeys } from '../../../src/store/store-keys.ts'
 
 export const KiB = 1024
+export const MiB = 1024 * KiB
 export const EVERYTHING: ContactFilter = { contacts: null, channels: null }
 
 export const OPTIONS: InboxOptions = {
@@ -15,7 +23,41 @@ export const OPTIONS: InboxOptions = {
   messageBytesMax: 16 * KiB,
   consumerCountMax: 10,
   consumerUnackedCountMax: 50,
-  consumerUnackedBytesMax: 64 * KiB
+  consumerUnackedBytesMax: 64 * KiB,
+  laneCountMax: 1_024,
+  epochCountPerHourMax: 3,
+  inboxDiskBytesMax: 8 * MiB,
+  inboxContactBytesMax: 4 * MiB,
+  inboxLaneBytesMax: 2 * MiB,
+  inboxRetentionMs: 30 * 24 * 3_600_000,
+  bodyCacheBytesMax: 64 * KiB
+}
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** A sealer as the daemon has it, of keys that are the same in each test. */
+export async function testSealer(store: Store): Promise<Sealer> {
+  return openSealer({
+    store,
+    keys: createStoreKeys(seededRandomBytes('store keys')),
+    randomBytes: seededRandomBytes('sealer')
+  })
+}
+
+/** An inbox on an open store, with everything that a test does not say. */
+export async function openInbox(
+  deps: Pick<InboxDeps, 'store' | 'clock'> & Partial<InboxDeps>,
+  options: Partial<InboxOptions> = {}
+): Promise<Inbox> {
+  return Inbox.open({
+    sealer: deps.sealer ?? (await testSealer(deps.store)),
+    randomBytes: seededRandomBytes('inbox'),
+    emit: () => undefined,
+    log: SILENT,
+    contactName: contact => contact,
+    ...deps,
+    options: { ...OPTIONS, ...options }
+  })
 }
 
 export interface TestLane extends LaneSink {
@@ -37,10 +79,12 @@ export interface TestInbox {
 }
 
 /** An inbox on a virtual clock, and lanes that keep to their credit. */
-export function makeInbox(options: Partial<InboxOptions> = {}): TestInbox {
+export async function makeInbox(options: Partial<InboxOptions> = {}): Promise<TestInbox> {
   const clock = new VirtualClock()
   const events: EventBody[] = []
-  const inbox = new Inbox({ clock, emit: body => events.push(body), id: 'test', options: { ...OPTIONS, ...options } })
+  const store = new MemoryStore()
+  await store.open()
+  const inbox = await openInbox({ store, clock, emit: body => events.push(body) }, options)
   let laneCount = 0
   const openLane = (contact = 'alice', channel = 'chat'): TestLane => {
     const idPrefix = `e.${++laneCount}.`
@@ -105,12 +149,10 @@ export function collect(): Reading & { take(run: MessageRun): boolean; ended(cod
 
 const NEVER = new AbortController().signal
 
-type Asked = Partial<Parameters<Inbox['subscribe']>[0]>
-
 /** Subscribes with everything that a test does not say. */
-export function subscribe(inbox: Inbox, asked: Asked = {}) {
+export async function subscribe(inbox: Inbox, asked: Partial<SubscribeRequest> = {}) {
   const reading = collect()
-  const subscription = inbox.subscribe({
+  const subscription = await inbox.subscribe({
     ...{ consumer: 'app', filter: EVERYTHING, by: 'tester', owner: 'local', creditMessages: 1e6, creditBytes: 1e9 },
     ...{ take: reading.take, ended: reading.ended, ...asked }
   })
@@ -119,11 +161,7 @@ export function subscribe(inbox: Inbox, asked: Asked = {}) {
 }
 
 /** Fetches with everything that a test does not say. */
-export function fetchRuns(
-  inbox: Inbox,
-  asked: Partial<Parameters<Inbox['fetch']>[0]> = {},
-  signal: AbortSignal = NEVER
-) {
+export function fetchRuns(inbox: Inbox, asked: Partial<FetchRequest> = {}, signal: AbortSignal = NEVER) {
   const request = {
     consumer: 'app',
     filter: EVERYTHING,

@@ -1,0 +1,464 @@
+import type { EventBody } from '@parley/client-sdk/contract'
+import { DaemonError } from '../../errors.ts'
+import { hexOf, joinBytes } from '../../identity/fields.ts'
+import { PeerFault } from '../../peer/fault.ts'
+import type { Store } from '../../store/port.ts'
+import type { Sealer } from '../../store/sealer.ts'
+import type { GroupCommit } from '../commit.ts'
+import { idRange } from '../message-id.ts'
+import type {
+  DurableLaneOpen,
+  DurableReceiving,
+  DurableRun,
+  IncomingAttachment,
+  IncomingSession,
+  LaneMark,
+  Receipt
+} from '../port.ts'
+import type { Range } from '../ranges.ts'
+import { Attachment, type AttachmentHost } from './attachment.ts'
+import type { Bodies } from './bodies.ts'
+import type { Distribution, DurableSide } from './distribution.ts'
+import { DurableCredit, type DurableCreditOptions, type IncomingLane } from './durable-credit.ts'
+import { DurableLane } from './durable-lane.ts'
+import type { Elapsed } from './elapsed.ts'
+import type { Indexes } from './indexes.ts'
+import type { InboxRecords } from './records.ts'
+import { type Entry, entryCostBytes, ownBodies } from './run-log.ts'
+import { DAMAGED_PREFIX, encodeRun, runKey } from './run-record.ts'
+import { Sender } from './sender.ts'
+
+export interface DurableLanesOptions extends DurableCreditOptions {
+  readonly laneCountMax: number
+  readonly epochCountPerHourMax: number
+}
+
+export interface DurableLanesDeps {
+  readonly store: Pick<Store, 'get'>
+  readonly sealer: Sealer
+  readonly records: InboxRecords
+  readonly commit: GroupCommit
+  readonly bodies: Bodies
+  readonly options: DurableLanesOptions
+  readonly emit: (body: EventBody) => void
+  /** What the owner calls a contact now. */
+  readonly contactName: (contact: string) => string
+  /** A record was set aside. */
+  readonly damaged: (sublevel: string) => void
+  readonly enter: AttachmentHost['enter']
+}
+
+/** What one batch brings to a lane. */
+interface LaneBatch {
+  readonly sender: Sender
+  readonly from: number
+  to: number
+  tag: Uint8Array
+  readonly skips: Range[]
+  readonly settled: Map<IncomingLane, { messages: number; bytes: number }>
+}
+
+/** What is done once a batch is on disk. */
+interface Batch {
+  readonly lanes: Map<DurableLane, LaneBatch>
+  readonly entries: Entry[]
+  readonly receipts: Map<Sender, Receipt[]>
+}
+
+const NO_TAG = new Uint8Array(0)
+
+/** Durable lanes from all contacts: takes runs, puts them on disk, and only then lets them be given, receipted, and followed by more. */
+export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHost {
+  readonly credit: DurableCredit
+  readonly messageBytesMax: number
+  readonly enter: AttachmentHost['enter']
+  readonly senders = new Map<string, Sender>()
+  readonly #deps: DurableLanesDeps
+  readonly #attachments = new Set<Attachment>()
+  #core: Distribution | undefined
+  #indexes: Indexes | undefined
+  #elapsed: Elapsed | undefined
+  #batch: Batch | undefined
+  #batchNumber = -1
+  /** Cost of what was handled and is kept for other consumers. */
+  #handledEntries = new Set<Entry>()
+  isAvailable = false
+
+  constructor(deps: DurableLanesDeps) {
+    this.#deps = deps
+    this.enter = deps.enter
+    this.messageBytesMax = deps.options.messageBytesMax
+    this.credit = new DurableCredit(deps.options, lane => this.#makeRoom(lane))
+  }
+
+  /** Gives it the log and what goes with it. Called once, before anything else. */
+  connect(core: Distribution, indexes: Indexes, elapsed: Elapsed): void {
+    this.#core = core
+    this.#indexes = indexes
+    this.#elapsed = elapsed
+  }
+
+  marks(contact: string): readonly LaneMark[] | undefined {
+    return this.isAvailable ? (this.senders.get(contact)?.marks ?? []) : undefined
+  }
+
+  attach(contact: string, session: IncomingSession): IncomingAttachment {
+    return this.enter(() => {
+      const attachment = new Attachment(this, this.#sender(contact, session.from), session)
+      if (this.isAvailable) this.#attachments.add(attachment)
+      else attachment.end()
+      return attachment
+    })
+  }
+
+  openLane(sender: Sender, session: IncomingSession, opening: DurableLaneOpen): DurableLane {
+    const { lane: number, channel, epoch } = opening
+    if (!sender.isCurrent(epoch)) this.#beginEpoch(sender, session, epoch)
+    const known = sender.find(epoch, number)
+    if (known !== undefined) {
+      if (known.channel === channel) return known
+      throw new PeerFault('PROTOCOL_VIOLATION', 'a durable lane with another channel')
+    }
+    // A sender has one lane for a channel; what it says of the end of the one before may have been lost.
+    const before = sender.ofChannel(channel)
+    if (before !== undefined) this.closeLane(sender, before)
+    if (sender.lanes.size >= this.#deps.options.laneCountMax) throw new PeerFault('CHANNEL_LIMIT', 'too many lanes')
+    const lane = new DurableLane(sender.contact, opening, this.#log.source(sender.contact, channel))
+    sender.lanes.set(number, lane)
+    return lane
+  }
+
+  store(incoming: IncomingLane, run: DurableRun, bytes: number): void {
+    const { commit, sealer } = this.#deps
+    const { lane, session, sender } = incoming
+    const { log } = this.#log
+    const count = run.bodies.length
+    const entry: Entry = {
+      ...{
+        first: log.end,
+        end: log.end + count,
+        source: lane.source,
+        from: session.from,
+        fromName: session.fromName()
+      },
+      ...{ idPrefix: lane.idPrefix, firstSeq: run.first, sentAt: run.acceptedAt, bodyBytes: bytes },
+      durable: {
+        lane,
+        receivedAtMs: this.#time.nowMs(),
+        maybeDuplicate: run.maybeDuplicate,
+        sizes: count === 1 ? undefined : Uint32Array.from(run.bodies, body => body.length)
+      },
+      ...{ bodies: ownBodies(run.bodies, bytes), isHandled: false, isGone: false }
+    }
+    this.#log.appendDurable(entry)
+    lane.entryCount++
+    this.credit.kept(lane, sender, entryCostBytes(entry))
+    const part = this.#part(incoming, run.first + count - 1, run.tag)
+    const settled = part.settled.get(incoming) ?? { messages: 0, bytes: 0 }
+    part.settled.set(incoming, { messages: settled.messages + count, bytes: settled.bytes + bytes })
+    this.#gather().entries.push(entry)
+    commit.write(entry, () => {
+      const key = runKey(entry.first)
+      return { type: 'put', sublevel: 'inbox', key, value: sealer.seal('inbox', key, encodeEntry(entry)) }
+    })
+    this.#indexes?.raise()
+  }
+
+  storeSkip(incoming: IncomingLane, from: number, to: number): void {
+    incoming.lane.skip(from, to)
+    this.#part(incoming, to, NO_TAG).skips.push({ from, to })
+  }
+
+  closeLane(sender: Sender, lane: DurableLane): void {
+    if (lane.isClosed) return
+    lane.isClosed = true
+    sender.lanes.delete(lane.number)
+    sender.closed.add(lane)
+    this.#dirty(lane)
+    if (lane.entryCount === 0) this.#forget(sender, lane)
+    this.#deps.commit.afterwards(nothing)
+  }
+
+  tellAll(sender: Sender): void {
+    for (const lane of sender.lanes.values()) sender.tell(lane.everything())
+    for (const lane of [...sender.closed]) {
+      // Of a lane that its sender closed nothing is to be told any more.
+      if (!sender.isCurrent(lane.epoch)) sender.tell(lane.everything())
+      if (lane.entryCount === 0) this.#forget(sender, lane)
+    }
+  }
+
+  bodies(entry: Entry): readonly Uint8Array[] | undefined {
+    if (entry.bodies.length > 0) return entry.bodies
+    if (!this.isAvailable) return undefined
+    try {
+      return this.#deps.bodies.get(entry)
+    } catch (error) {
+      if (error instanceof DaemonError && error.code === 'STORE_UNAVAILABLE') return undefined
+      throw error
+    }
+  }
+
+  acked(entry: Entry, from: number, to: number, refusal: string | undefined): void {
+    const { durable, first, firstSeq, end } = entry
+    if (durable === undefined) return
+    const { lane } = durable
+    const low = firstSeq + from - first
+    const high = firstSeq + to - first
+    this.#tellLater(lane, refusal === undefined ? lane.handle(low, high) : lane.reject(low, high, refusal))
+    entry.isHandled = lane.isSettled(firstSeq, firstSeq + end - first - 1)
+    if (entry.isHandled) this.#handledEntries.add(entry)
+    this.#dirty(lane)
+  }
+
+  /** Refuses, in the name of nobody, what no consumer has handled of an entry, and lets it go. */
+  expire(entry: Entry, reason: string): void {
+    const lane = entry.durable?.lane
+    if (lane === undefined) return
+    const { firstSeq, end, first } = entry
+    this.#tellLater(lane, lane.reject(firstSeq, firstSeq + end - first - 1, reason))
+    this.#log.letGo(entry)
+    this.#deps.commit.afterwards(nothing)
+  }
+
+  removed(entry: Entry): void {
+    const { commit, bodies } = this.#deps
+    const lane = entry.durable?.lane
+    if (lane === undefined) return
+    bodies.forget(entry)
+    this.#handledEntries.delete(entry)
+    lane.entryCount--
+    const sender = this.senders.get(lane.contact)
+    this.credit.kept(lane, sender, -entryCostBytes(entry))
+    if (!this.isAvailable) return
+    commit.write(entry, () => ({ type: 'delete', sublevel: 'inbox', key: runKey(entry.first) }))
+    this.#dirty(lane)
+    if (sender !== undefined && lane.isClosed && lane.entryCount === 0 && sender.isCurrent(lane.epoch)) {
+      this.#forget(sender, lane)
+    }
+    commit.afterwards(nothing)
+  }
+
+  setAside(entry: Entry): void {
+    const lane = entry.durable?.lane
+    if (lane === undefined) return
+    const { store, commit } = this.#deps
+    const { first, end, firstSeq } = entry
+    const key = runKey(first)
+    const value = store.get('inbox', key)
+    if (value !== undefined) this.moveAside(key, value)
+    const last = firstSeq + end - first - 1
+    this.#tellLater(lane, lane.reject(firstSeq, last, 'RECORD_DAMAGED'))
+    commit.afterwards(nothing)
+    const ids = idRange(hexOf(lane.epoch), lane.number, firstSeq, last)
+    this.tellDamage({ ids, indexes: { from: first, to: end - 1 } })
+  }
+
+  /** Puts a record that does not open where nothing reads it. */
+  moveAside(key: Uint8Array, value: Uint8Array): void {
+    const { commit } = this.#deps
+    commit.write({}, () => ({ type: 'put', sublevel: 'inbox', key: joinBytes(DAMAGED_PREFIX, key), value }))
+    commit.write({}, () => ({ type: 'delete', sublevel: 'inbox', key }))
+  }
+
+  tellDamage(lost: Pick<Extract<EventBody, { kind: 'store.damaged' }>, 'ids' | 'indexes'>): void {
+    this.#deps.emit({ kind: 'store.damaged', sublevel: 'inbox', ...lost })
+    this.#deps.damaged('inbox')
+  }
+
+  /** Whatever was queued may be on disk or not: sessions of before take nothing more, and `load` comes next. */
+  lose(): void {
+    this.isAvailable = false
+    this.#batch = undefined
+    for (const attachment of [...this.#attachments]) attachment.end()
+    this.#attachments.clear()
+  }
+
+  /** Begins again with what the disk holds. */
+  load(senders: ReadonlyMap<string, Sender>, entries: readonly Entry[]): void {
+    this.credit.reset()
+    this.#deps.bodies.clear()
+    this.#handledEntries = new Set()
+    this.senders.clear()
+    for (const [contact, sender] of senders) this.senders.set(contact, sender)
+    for (const entry of entries) {
+      const lane = entry.durable?.lane
+      if (lane === undefined) continue
+      lane.entryCount++
+      this.credit.kept(lane, this.senders.get(lane.contact), entryCostBytes(entry))
+      if (entry.isHandled) this.#handledEntries.add(entry)
+    }
+    this.isAvailable = true
+  }
+
+  /** Forgets a contact that is no more, with all that came from it. */
+  forgetContact(contact: string): void {
+    const { commit, records } = this.#deps
+    for (const entry of this.#log.log.kept()) if (entry.source.contact === contact) this.#log.letGo(entry)
+    const sender = this.senders.get(contact)
+    if (sender === undefined) return
+    for (const session of [...sender.sessions]) if (session instanceof Attachment) session.end()
+    for (const lane of [...sender.lanes.values(), ...sender.closed]) this.#forget(sender, lane)
+    this.senders.delete(contact)
+    if (sender.epoch !== undefined) commit.write(sender, () => records.deleteSender(contact))
+    commit.afterwards(nothing)
+  }
+
+  get #log(): Distribution {
+    if (this.#core === undefined) throw new TypeError('not connected')
+    return this.#core
+  }
+
+  get #time(): Elapsed {
+    if (this.#elapsed === undefined) throw new TypeError('not connected')
+    return this.#elapsed
+  }
+
+  #sender(contact: string, from: string): Sender {
+    const known = this.senders.get(contact)
+    if (known !== undefined) {
+      known.from = from
+      return known
+    }
+    const sender = new Sender(contact, from)
+    this.senders.set(contact, sender)
+    return sender
+  }
+
+  #beginEpoch(sender: Sender, session: IncomingSession, epoch: Uint8Array): void {
+    if (sender.isFormer(epoch)) throw new PeerFault('PROTOCOL_VIOLATION', 'an epoch that is over')
+    const { options, emit, contactName, commit, records } = this.#deps
+    const count = sender.begin(epoch.slice(), this.#time.nowMs())
+    sender.from = session.from
+    for (const lane of [...sender.lanes.values()]) {
+      lane.isClosed = true
+      sender.lanes.delete(lane.number)
+      sender.closed.add(lane)
+      this.#dirty(lane)
+    }
+    commit.write(sender, () => records.putSender(sender.toRecord()))
+    const isCloned = count > options.epochCountPerHourMax
+    if (isCloned && !sender.isCloned) {
+      emit({ kind: 'identity.cloned', contact: sender.contact, name: contactName(sender.contact) })
+    }
+    sender.isCloned = isCloned
+  }
+
+  /** What the batch that is gathered brings to a lane, up to `to`. */
+  #part(incoming: IncomingLane, to: number, tag: Uint8Array): LaneBatch {
+    const { lane, sender } = incoming
+    const { lanes } = this.#gather()
+    let part = lanes.get(lane)
+    if (part === undefined) {
+      part = { sender, from: lane.received + 1, to, tag, skips: [], settled: new Map() }
+      lanes.set(lane, part)
+    }
+    // A tag is a view on its frame.
+    part.tag = tag.slice()
+    part.to = to
+    lane.received = to
+    lane.receivedTag = part.tag
+    this.#dirty(lane)
+    return part
+  }
+
+  #gather(): Batch {
+    const { commit } = this.#deps
+    if (this.#batch === undefined || this.#batchNumber !== commit.batchCount) {
+      const batch: Batch = { lanes: new Map(), entries: [], receipts: new Map() }
+      this.#batch = batch
+      this.#batchNumber = commit.batchCount
+      commit.afterwards(() => this.#settle(batch))
+    }
+    return this.#batch
+  }
+
+  #settle({ lanes, entries, receipts }: Batch): void {
+    for (const [lane, { to, tag }] of lanes) {
+      lane.stored = to
+      lane.tag = tag
+    }
+    if (entries.length > 0) this.#log.synced(entries.length)
+    for (const entry of entries) {
+      if (!entry.isGone) this.#deps.bodies.put(entry, entry.bodies)
+      entry.bodies = []
+    }
+    for (const [lane, { sender, from, to }] of lanes) sender.tell(lane.confirm(from, to))
+    for (const [sender, told] of receipts) sender.tell(told)
+    for (const { settled } of lanes.values()) {
+      for (const [incoming, { messages, bytes }] of settled) {
+        incoming.settledMessages += messages
+        incoming.settledBytes += bytes
+        this.credit.update(incoming)
+      }
+    }
+    if (this.credit.waitingCount > 0) this.credit.retry()
+  }
+
+  #tellLater(lane: DurableLane, receipts: readonly Receipt[]): void {
+    const sender = this.senders.get(lane.contact)
+    // Of a lane that its sender closed, or that is forgotten, nothing is to be told any more.
+    if (sender === undefined || lane.isForgotten || receipts.length === 0) return
+    if (lane.isClosed && sender.isCurrent(lane.epoch)) return
+    const told = this.#gather().receipts
+    const list = told.get(sender)
+    if (list === undefined) told.set(sender, [...receipts])
+    else list.push(...receipts)
+  }
+
+  #dirty(lane: DurableLane): void {
+    if (lane.isForgotten || !this.isAvailable) return
+    const { commit, records } = this.#deps
+    commit.write(lane, () => (lane.isForgotten ? records.deleteLane(laneName(lane)) : records.putLane(lane.toRecord())))
+  }
+
+  #forget(sender: Sender, lane: DurableLane): void {
+    if (lane.isForgotten) return
+    this.#dirty(lane)
+    lane.isForgotten = true
+    sender.closed.delete(lane)
+    sender.lanes.delete(lane.number)
+    this.#deps.commit.afterwards(nothing)
+  }
+
+  /** Lets go the oldest of what was handled and waits for other consumers, of the lane, then of the contact, then of all. */
+  #makeRoom(lane: DurableLane): boolean {
+    if (this.#handledEntries.size === 0) return false
+    const { options } = this.#deps
+    const { inboxLaneBytesMax, inboxContactBytesMax, messageBytesMax } = options
+    const sender = this.senders.get(lane.contact)
+    const needBytes = Math.max(2 * messageBytesMax, inboxLaneBytesMax / 16)
+    const isLaneFull = lane.costBytes + needBytes > inboxLaneBytesMax
+    const isContactFull = (sender?.costBytes ?? 0) + needBytes > inboxContactBytesMax
+    let freedBytes = 0
+    for (const entry of [...this.#handledEntries].sort((a, b) => a.first - b.first)) {
+      if (freedBytes >= needBytes) break
+      if (isLaneFull && entry.durable?.lane !== lane) continue
+      if (isContactFull && entry.source.contact !== lane.contact) continue
+      freedBytes += entryCostBytes(entry)
+      this.#log.letGo(entry)
+    }
+    return freedBytes > 0
+  }
+}
+
+function encodeEntry(entry: Entry): Uint8Array {
+  const { durable, source, from, firstSeq, sentAt, bodies } = entry
+  if (durable === undefined) throw new TypeError('not a durable entry')
+  const { lane, receivedAtMs, maybeDuplicate } = durable
+  const { contact, channel } = source
+  const record = {
+    ...{ contact, from, channel, epoch: lane.epoch, lane: lane.number },
+    ...{ firstSeq, sentAt, receivedAtMs, maybeDuplicate, sizes: bodies.map(body => body.length) }
+  }
+  return encodeRun(record, bodies)
+}
+
+function laneName({ contact, epoch, number }: DurableLane): { contact: string; epoch: Uint8Array; lane: number } {
+  return { contact, epoch, lane: number }
+}
+
+/** The batch goes to disk soon; nobody waits for it. */
+function nothing(): void {
+  // Nothing is left to do once it is there.
+}
