@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { registerCard } from './card.ts'
 import { UsageError } from './command-errors.ts'
 import { registerConfig } from './config.ts'
+import { registerConsumer } from './consumer.ts'
 import { addExamples, type CliHost, CommandContext } from './context.ts'
 import { registerDown } from './down.ts'
 import { EXIT } from './exit-codes.ts'
@@ -14,6 +15,7 @@ import { registerStatus } from './status.ts'
 import { registerTestnet } from './testnet.ts'
 import { registerDaemon, registerUp } from './up.ts'
 import { registerWait } from './wait.ts'
+import { registerWhy } from './why.ts'
 
 const EXIT_CODES_HELP = `
 Exit status:
@@ -44,11 +46,13 @@ export function buildProgram(cli: CommandContext): Command {
   registerUp(program, cli)
   registerDown(program, cli)
   registerStatus(program, cli)
+  registerWhy(program, cli)
   registerWait(program, cli)
   registerCard(program, cli)
   registerPeer(program, cli)
   registerSend(program, cli)
   registerListen(program, cli)
+  registerConsumer(program, cli)
   registerConfig(program, cli)
   registerTestnet(program, cli)
   addExamples(program, [

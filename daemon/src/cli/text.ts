@@ -61,6 +61,15 @@ export function durationText(ms: number): string {
     .join(' ')
 }
 
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+
+/** A size for people: `812 B`, `1.4 MiB`. */
+export function bytesText(bytes: number): string {
+  const power = bytes < 1_024 ? 0 : Math.min(SIZES.length - 1, Math.floor(Math.log2(bytes) / 10))
+  const amount = bytes / 1_024 ** power
+  return `${power === 0 || amount >= 100 ? Math.round(amount) : amount.toFixed(1)} ${SIZES[power]}`
+}
+
 /** Rows as columns of equal width, two spaces between; a last column is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const cells = rows.map(row => row.map(oneLine))

@@ -210,9 +210,13 @@ const messageLines: Readonly<Record<MessageState, Explain>> = {
       : lines(`NAME refused it: ${cleanText(reason, 800) || 'without a word'}`, 'See what the reason says.'),
   cancelled: ({ reason }) =>
     lines(
-      reason === undefined ? 'it was taken back here before it left' : `it was taken back here: ${reason}`,
+      reason === undefined ? 'it was taken back here before it left' : takenBack(reason),
       'Nothing: NAME never gets it.'
     )
+}
+
+function takenBack(reason: string): string {
+  return reason === 'REMOVED' ? 'NAME was removed or blocked here while it waited' : `it was taken back here: ${reason}`
 }
 
 const WAITS: Readonly<Record<NonNullable<MessageFacts['waitsFor']>, Lines>> = {

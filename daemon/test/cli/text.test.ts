@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { durationText, oneLine, parseCount, parseDuration, table, textOf } from '../../src/cli/text.ts'
+import { bytesText, durationText, oneLine, parseCount, parseDuration, table, textOf } from '../../src/cli/text.ts'
 
 describe('text', () => {
   it.each([
@@ -41,6 +41,11 @@ describe('text', () => {
     expect(textOf(new Uint8Array(0))).toBe('')
     expect(textOf(Buffer.from('\ufeffhé'))).toBe('\ufeffhé')
     expect(textOf(new Uint8Array([0xc3, 0x28]))).toBeUndefined()
+  })
+
+  it('tells sizes in the unit that suits', () => {
+    const sizes = [0, 1_023, 1_024, 1_536, 102_400, 5 * 1_024 ** 2, 3.5 * 1_024 ** 5]
+    expect(sizes.map(bytesText)).toEqual(['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '100 KiB', '5.0 MiB', '3584 TiB'])
   })
 
   it('aligns columns', () => {

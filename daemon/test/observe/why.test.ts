@@ -106,7 +106,7 @@ describe('why a message', () => {
     ['was refused by an app', facts('rejected', { reason: 'no \u202espace' }), up, /refused it: no space/, /reason/],
     ['is of a damaged record', facts('rejected', { reason: 'RECORD_DAMAGED' }), up, /damaged/, /disk/],
     ['was taken back', facts('cancelled'), up, /before it left/, /never/],
-    ['was taken back for a reason', facts('cancelled', { reason: 'REMOVED' }), up, /REMOVED/, /never/]
+    ['was taken back for a reason', facts('cancelled', { reason: 'REMOVED' }), up, /removed or blocked/, /never/]
   ])('%s', (_name, message, peer, cause, action) => {
     const why = whyMessage(message, peer, AROUND)
     expect(why).toMatchObject({ subject: 'message', state: message.state })
