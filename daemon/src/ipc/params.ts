@@ -42,6 +42,8 @@ export const filter: z.ZodType<{ readonly peers?: readonly string[]; readonly ch
   })
 
 export const consumer: z.ZodType<string> = text(1, 64)
+/** Why a message is refused; 200 characters of it are told. */
+export const reason: z.ZodType<string> = text(0, 4_096)
 export const creditMessages: z.ZodType<number> = integer(0, 2 ** 32)
 export const creditBytes: z.ZodType<number> = integer(0, 2 ** 40)
 export const credit: z.ZodType<{ readonly messages: number; readonly bytes: number }> = z.strictObject({

@@ -1,4 +1,8 @@
 import type { Method } from '../call.ts'
+import { consumersGet } from './consumers-get.ts'
+import { consumersList } from './consumers-list.ts'
+import { consumersRemove } from './consumers-remove.ts'
+import { consumersSeek } from './consumers-seek.ts'
 import { eventsFetch } from './events-fetch.ts'
 import { eventsSubscribe } from './events-subscribe.ts'
 import { eventsUnsubscribe } from './events-unsubscribe.ts'
@@ -9,6 +13,7 @@ import { messagesCancel } from './messages-cancel.ts'
 import { messagesCredit } from './messages-credit.ts'
 import { messagesFetch } from './messages-fetch.ts'
 import { messagesGet } from './messages-get.ts'
+import { messagesReject } from './messages-reject.ts'
 import { messagesSend } from './messages-send.ts'
 import { messagesSubscribe } from './messages-subscribe.ts'
 import { messagesUnsubscribe } from './messages-unsubscribe.ts'
@@ -40,6 +45,10 @@ import { transfersWrite } from './transfers-write.ts'
 
 /** Every method of the socket. */
 export const METHODS: readonly Method[] = [
+  consumersGet,
+  consumersList,
+  consumersRemove,
+  consumersSeek,
   eventsFetch,
   eventsSubscribe,
   eventsUnsubscribe,
@@ -50,6 +59,7 @@ export const METHODS: readonly Method[] = [
   messagesFetch,
   messagesCancel,
   messagesGet,
+  messagesReject,
   messagesSend,
   messagesSubscribe,
   messagesUnsubscribe,
