@@ -66,7 +66,7 @@ export class IpcClient implements Behaviour<ClientMessage> {
   receive(message: ClientMessage): void {
     switch (message.type) {
       case 'answered':
-        this.#answer(message.id, () => encodeResult(this.#encoding, message.id, message.result))
+        this.#answer(message.id, () => encodeResult(this.#encoding, message.id, message.result), message.result)
         break
       case 'failed':
         this.#fail(message.id, message.error)
@@ -138,7 +138,7 @@ export class IpcClient implements Behaviour<ClientMessage> {
       const named = { ...caller, name: session.clientName ?? caller.name }
       const result = methods.call(request, this.#encoding, { caller: named, signal: this.#gone.signal, session, deps })
       if (result instanceof Promise) this.#await(id, result)
-      else this.#answer(id, () => encodeResult(this.#encoding, id, result))
+      else this.#answer(id, () => encodeResult(this.#encoding, id, result), result)
     } catch (error) {
       this.#fail(id, error)
     }
@@ -174,7 +174,7 @@ export class IpcClient implements Behaviour<ClientMessage> {
     this.#answer(id, () => encodeFailure(this.#encoding, id, error))
   }
 
-  #answer(id: CallId, encode: () => Uint8Array): void {
+  #answer(id: CallId, encode: () => Uint8Array, result?: object): void {
     const bytes = this.#calls.get(id)
     if (bytes === undefined) throw new Error('answered twice')
     this.#calls.delete(id)
@@ -188,7 +188,7 @@ export class IpcClient implements Behaviour<ClientMessage> {
     }
     this.#options.connection.send(answer)
     if (this.#session.clientName !== undefined) this.#helloTimer.cancel()
-    this.#session.start()
+    if (result !== undefined) this.#session.start(result)
     if (this.#calls.size === 0) this.#onIdle?.()
   }
 

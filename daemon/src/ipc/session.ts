@@ -24,7 +24,7 @@ export interface SessionDeps {
 }
 
 /** Opens a subscription at the inbox, given what takes its runs and what hears of its end. */
-export type OpenMessages = (take: TakeRun, ended: (code: ErrorCode) => void) => Subscription
+export type OpenMessages = (take: TakeRun, ended: (code: ErrorCode) => void) => Promise<Subscription>
 
 /** Begins to serve requests, given what takes them and what hears of the end. */
 export type OpenServing = (handlers: Pick<ServeRequest, 'take' | 'ended'>) => Serving
@@ -37,8 +37,10 @@ export class Session {
   readonly #messages = new Map<string, Subscription>()
   readonly #events = new Map<string, EventPusher>()
   readonly #servings = new Map<string, Serving>()
-  /** Subscriptions whose opening has not been answered yet. */
-  #unstarted: (() => void)[] = []
+  /** What begins subscriptions whose opening has not been answered yet. */
+  readonly #unstarted = new Map<string, () => void>()
+  #openingCount = 0
+  #isClosed = false
   #lastId = 0
 
   constructor(deps: SessionDeps) {
@@ -46,7 +48,7 @@ export class Session {
   }
 
   /** Opens a subscription to messages. Nothing is pushed before `start`. */
-  addMessages(open: OpenMessages): { readonly id: string; readonly next: number } {
+  async addMessages(open: OpenMessages): Promise<{ readonly id: string; readonly next: number }> {
     const id = this.#newId()
     const { guard, push, hasRoom } = this.#deps
     const take: TakeRun = run => {
@@ -57,13 +59,23 @@ export class Session {
       })
       return isMoreWanted
     }
+    let endCode: ErrorCode | undefined
     const ended = (code: ErrorCode) =>
       guard(() => {
+        endCode = code
         if (this.#messages.delete(id)) push('messages.ended', { subscription: id, code })
       })
-    const subscription = open(take, ended)
+    this.#openingCount++
+    const subscription = await open(take, ended).finally(() => {
+      this.#openingCount--
+    })
+    if (endCode !== undefined) throw new DaemonError(endCode, 'the subscription ended before it began')
+    if (this.#isClosed) {
+      subscription.close()
+      throw new DaemonError('STOPPED', 'the connection is gone')
+    }
     this.#messages.set(id, subscription)
-    this.#unstarted.push(() => subscription.resume())
+    this.#unstarted.set(id, () => subscription.resume())
     return { id, next: subscription.next }
   }
 
@@ -90,7 +102,7 @@ export class Session {
     const send = (events: readonly NodeEvent[]) => this.#deps.push('events.event', { subscription: id, events })
     const pusher = new EventPusher({ ...this.#deps, cursor, send, ended })
     this.#events.set(id, pusher)
-    this.#unstarted.push(() => pusher.start())
+    this.#unstarted.set(id, () => pusher.start())
     return { id, cursor }
   }
 
@@ -120,7 +132,7 @@ export class Session {
         })
     })
     this.#servings.set(id, serving)
-    this.#unstarted.push(() => serving.resume())
+    this.#unstarted.set(id, () => serving.resume())
     return id
   }
 
@@ -136,18 +148,19 @@ export class Session {
     this.#servings.delete(id)
   }
 
-  /** Starts what was opened: its opening has been answered. */
-  start(): void {
-    if (this.#unstarted.length === 0) return
-    const unstarted = this.#unstarted
-    this.#unstarted = []
-    for (const begin of unstarted) begin()
+  /** Starts what a call has opened: `result` is its answer, and was sent. */
+  start(result: object): void {
+    if (!('subscription' in result) || typeof result.subscription !== 'string') return
+    const begin = this.#unstarted.get(result.subscription)
+    this.#unstarted.delete(result.subscription)
+    begin?.()
   }
 
   /** There is room to push again. */
   resume(): void {
-    for (const subscription of [...this.#messages.values()]) subscription.resume()
-    for (const serving of [...this.#servings.values()]) serving.resume()
+    const isStarted = ([id]: [string, unknown]) => !this.#unstarted.has(id)
+    for (const [, subscription] of [...this.#messages].filter(isStarted)) subscription.resume()
+    for (const [, serving] of [...this.#servings].filter(isStarted)) serving.resume()
     for (const pusher of [...this.#events.values()]) pusher.pump()
   }
 
@@ -158,6 +171,7 @@ export class Session {
 
   /** Ends all without a word. */
   close(): void {
+    this.#isClosed = true
     for (const subscription of this.#messages.values()) subscription.close()
     for (const pusher of this.#events.values()) pusher.stop()
     for (const serving of this.#servings.values()) serving.close()
@@ -168,7 +182,8 @@ export class Session {
 
   #newId(): string {
     const { subscriptionCountMax } = this.#deps
-    if (this.#messages.size + this.#events.size + this.#servings.size >= subscriptionCountMax) {
+    const count = this.#messages.size + this.#events.size + this.#servings.size + this.#openingCount
+    if (count >= subscriptionCountMax) {
       throw new DaemonError('TOO_MANY_CALLS', `a connection has at most ${subscriptionCountMax} subscriptions`)
     }
     return `s${++this.#lastId}`

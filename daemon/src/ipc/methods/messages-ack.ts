@@ -4,8 +4,8 @@ import { consumer, integer } from '../params.ts'
 export const messagesAck: Method = defineMethod('messages.ack', {
   access: 'read',
   params: { consumer, index: integer(0) },
-  run(params, { deps }) {
-    deps.inbox.ack(params.consumer, params.index)
+  async run(params, { deps }) {
+    await deps.inbox.ack(params.consumer, params.index)
     return {}
   }
 })

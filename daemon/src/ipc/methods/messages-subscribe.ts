@@ -11,7 +11,7 @@ export const messagesSubscribe: Method = defineMethod('messages.subscribe', {
     takeover: z.boolean().exactOptional(),
     credit
   },
-  run(params, call) {
+  async run(params, call) {
     const session = sessionOf(call)
     const { deps, caller } = call
     const request = {
@@ -24,7 +24,7 @@ export const messagesSubscribe: Method = defineMethod('messages.subscribe', {
       creditMessages: params.credit.messages,
       creditBytes: params.credit.bytes
     }
-    const { id, next } = session.addMessages((take, ended) => deps.inbox.subscribe({ ...request, take, ended }))
+    const { id, next } = await session.addMessages((take, ended) => deps.inbox.subscribe({ ...request, take, ended }))
     return { subscription: id, next }
   }
 })
