@@ -37,7 +37,7 @@ export interface TransfersLimits extends TransferLimits, TransferLinkLimits {
 
 export interface TransfersDeps {
   readonly self: Self
-  readonly directory: Directory
+  readonly directory: Pick<Directory, 'byNodeId' | 'byContact' | 'resolve' | 'onChange'>
   readonly transport: Transport
   readonly clock: Clock
   readonly randomBytes: RandomBytes
