@@ -60,6 +60,12 @@ export async function initialize(loaded: LoadedConfig): Promise<NewIdentity> {
   return { id: keyring.id, nodeId: keyring.nodeId, fingerprint, stateDir }
 }
 
+/** Reads out the store of a home whose daemon does not run. @see exportStore in store/export-store.ts */
+export async function exportStore(...options: Parameters<typeof import('./store/export-store.ts').exportStore>) {
+  const { exportStore } = await import('./store/export-store.ts')
+  return exportStore(...options)
+}
+
 /** Runs a daemon in this process until it is stopped. @see runDaemon in main.ts */
 export async function runDaemon(...options: Parameters<typeof import('./main.ts').runDaemon>): Promise<number> {
   const { runDaemon } = await import('./main.ts')

@@ -7,10 +7,13 @@ import { registerConsumer } from './consumer.ts'
 import { addExamples, type CliHost, CommandContext } from './context.ts'
 import { registerDown } from './down.ts'
 import { EXIT } from './exit-codes.ts'
+import { registerExport } from './export.ts'
 import { registerInit } from './init.ts'
 import { registerListen } from './listen.ts'
 import { registerPeer } from './peer.ts'
+import { registerReceiveFiles } from './receive-files.ts'
 import { registerSend } from './send.ts'
+import { registerSendFile } from './send-file.ts'
 import { registerStatus } from './status.ts'
 import { registerTestnet } from './testnet.ts'
 import { registerDaemon, registerUp } from './up.ts'
@@ -52,8 +55,11 @@ export function buildProgram(cli: CommandContext): Command {
   registerPeer(program, cli)
   registerSend(program, cli)
   registerListen(program, cli)
+  registerSendFile(program, cli)
+  registerReceiveFiles(program, cli)
   registerConsumer(program, cli)
   registerConfig(program, cli)
+  registerExport(program, cli)
   registerTestnet(program, cli)
   addExamples(program, [
     ['run a daemon, and see its card', 'parley up'],

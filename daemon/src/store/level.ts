@@ -26,13 +26,16 @@ const READ_AHEAD_COUNT = 1_000
  */
 export class LevelStore implements Store {
   readonly #directory: string
+  readonly #isRepaired: boolean
   /** Undefined from the first failed write on, though the database may still be closing. */
   #db: Level<Uint8Array, Uint8Array> | undefined
   #waiting: WaitingBatch[] = []
   #isWriting = false
 
-  constructor(directory: string) {
+  /** @param isRepaired - LevelDB's repair made its files, which are compressed and are not looked through again */
+  constructor(directory: string, { isRepaired = false }: { readonly isRepaired?: boolean } = {}) {
     this.#directory = directory
+    this.#isRepaired = isRepaired
   }
 
   async open(): Promise<void> {
@@ -40,7 +43,7 @@ export class LevelStore implements Store {
     try {
       await assertFree(this.#directory)
       // Before the object is made, for that begins to open the database.
-      await assertWhole(this.#directory)
+      if (!this.#isRepaired) await assertWhole(this.#directory)
       const db = new Level<Uint8Array, Uint8Array>(this.#directory, {
         keyEncoding: 'view',
         valueEncoding: 'view',
@@ -181,15 +184,19 @@ function asPlain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** Takes the lock of the database and gives it back, and does nothing else: it asks for what cannot be. */
-async function assertFree(directory: string): Promise<void> {
+/**
+ * Takes the lock of the database and gives it back, and does nothing else: it asks for what cannot be.
+ *
+ * @throws {DaemonError} `STORE_LOCKED` `STORE_UNAVAILABLE`
+ */
+export async function assertFree(directory: string): Promise<void> {
   const db = new Level(directory, { createIfMissing: false, errorIfExists: true })
   try {
     await db.open()
   } catch (error) {
     const { cause } = error as Error
     if (!(cause instanceof Error) || !/\((?:create_if_missing is false|error_if_exists is true)\)$/.test(cause.message))
-      throw error
+      throw failureOf(error)
   }
 }
 
@@ -215,4 +222,14 @@ const DAMAGE_TEXT = /^Corruption: |\.(ldb|sst): (Invalid argument|No such file o
 function unavailable(cause?: unknown, detail = ''): DaemonError {
   const text = detail === '' ? 'the store cannot be used' : `the store cannot be used: ${detail}`
   return new DaemonError('STORE_UNAVAILABLE', text, cause === undefined ? {} : { cause })
+}
+
+/** Makes what is left of a damaged database readable, as LevelDB can. For copies: it moves and rewrites files. @throws {DaemonError} */
+export async function repairLevel(directory: string): Promise<void> {
+  try {
+    // The types of `level` are those of its browser side too, which has no repair.
+    await (Level as unknown as { repair(location: string): Promise<void> }).repair(directory)
+  } catch (error) {
+    throw failureOf(error)
+  }
 }

@@ -1,6 +1,6 @@
 import { DaemonError } from '../errors.ts'
 import type { RandomBytes } from '../random.ts'
-import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from './port.ts'
+import { type Store, type StoreEntry, type StoreRange, type StoreWrite, SUBLEVELS, type Sublevel } from './port.ts'
 import { SortedTable } from './sorted-table.ts'
 
 type Batch = readonly StoreWrite[]
@@ -98,8 +98,6 @@ export class MemoryDisk {
     this.#owner = undefined
   }
 }
-
-const SUBLEVELS: readonly Sublevel[] = ['meta', 'peers', 'lanes', 'outbox', 'inbox', 'consumers', 'clients', 'audit']
 
 export interface MemoryStoreOptions {
   /** How long a batch is in the log before it is written, and before its writer hears of it; no time unless said. It must keep the order of the calls. */

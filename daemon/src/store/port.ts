@@ -1,5 +1,6 @@
 /** The parts of the store. Each is an ordered map from byte strings to byte strings. */
-export type Sublevel = 'meta' | 'peers' | 'lanes' | 'outbox' | 'inbox' | 'consumers' | 'clients' | 'audit'
+export const SUBLEVELS = ['meta', 'peers', 'lanes', 'outbox', 'inbox', 'consumers', 'clients', 'audit'] as const
+export type Sublevel = (typeof SUBLEVELS)[number]
 
 export type StoreWrite =
   | { readonly type: 'put'; readonly sublevel: Sublevel; readonly key: Uint8Array; readonly value: Uint8Array }
