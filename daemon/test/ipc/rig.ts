@@ -2,12 +2,15 @@ import type { IdentityInfo, NodeStatus, PeerInfo } from '@parley/client-sdk/cont
 import { makeConfig } from '@parley/config'
 import type { Clock } from '../../src/actor/clock.ts'
 import { SystemClock } from '../../src/actor/system-clock.ts'
-import { Inbox } from '../../src/delivery/inbox/inbox.ts'
+import type { Inbox } from '../../src/delivery/inbox/inbox.ts'
+import { Outbox } from '../../src/delivery/outbox/outbox.ts'
 import type { LaneSink } from '../../src/delivery/port.ts'
+import { Requests } from '../../src/delivery/requests/requests.ts'
+import type { TransfersApi } from '../../src/delivery/transfers/api.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { decodeMessage, type Encoding, encodeMessage } from '../../src/ipc/codec.ts'
 import type { IpcLimits } from '../../src/ipc/limits.ts'
-import type { NodeApi, PeersApi, SendRequest } from '../../src/ipc/node-api.ts'
+import type { NodeApi, PeersApi, Recipient, SendRequest } from '../../src/ipc/node-api.ts'
 import { createIpcServer, type IpcServer } from '../../src/ipc/server.ts'
 import { Counters } from '../../src/observe/counters.ts'
 import { Events } from '../../src/observe/events.ts'
@@ -15,7 +18,8 @@ import { HealthBoard } from '../../src/observe/health.ts'
 import type { Log } from '../../src/observe/log-port.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
 import { seededRandomBytes } from '../../src/random.ts'
-import { OPTIONS } from '../delivery/inbox/support.ts'
+import { MemoryStore } from '../../src/store/memory.ts'
+import { OPTIONS, openInbox, testSealer } from '../delivery/inbox/support.ts'
 import { type AppEnd, type AppSide, memorySide } from './app-ends.ts'
 
 export const MiB = 1024 * 1024
@@ -33,7 +37,8 @@ export function peerInfo(name: string): PeerInfo {
       trust: 'known'
     },
     ...{ addresses: ['/ip4/192.0.2.7/tcp/7390'], addressOverride: null, cardSerial: 1, lineage: 'l', addedAt: 1 },
-    session: { state: 'offline', since: 1 }
+    session: { state: 'offline', since: 1 },
+    queue: { messages: 0, bytes: 0 }
   }
 }
 
@@ -81,6 +86,11 @@ export class BookOfPeers implements PeersApi {
     return this.get(peer).contact
   }
 
+  recipient(peer: string): Recipient {
+    const { contact, name } = this.get(peer)
+    return { contact, name, fingerprint: new Uint8Array(32).fill(0xff) }
+  }
+
   async send(request: SendRequest): Promise<{ ids: { first: string; count: number }[] }> {
     this.resolve(request.peer)
     this.sent.push(request)
@@ -95,11 +105,29 @@ export class BookOfPeers implements PeersApi {
   }
 }
 
+/** No peer, and so no file on its way. */
+const NO_TRANSFERS: TransfersApi = {
+  offer: noPeer,
+  accept: noPeer,
+  write: noPeer,
+  read: noPeer,
+  finish: noPeer,
+  pause: noPeer,
+  cancel: noPeer,
+  list: async () => ({ transfers: [], revision: '1' })
+}
+
+function noPeer(): never {
+  throw new DaemonError('PEER_OFFLINE', 'there are no peers here')
+}
+
 export interface Rig {
   readonly side: AppSide
   readonly server: IpcServer
   readonly peers: BookOfPeers
   readonly inbox: Inbox
+  readonly outbox: Outbox
+  readonly requests: Requests
   readonly events: Events
   readonly health: HealthBoard
   readonly logged: { readonly fields: object; readonly message: string }[]
@@ -132,11 +160,34 @@ export async function makeRig(
     messageBytesMax: MiB,
     consumerUnackedBytesMax: 8 * MiB
   }
-  const inbox = new Inbox({ clock, emit: events.emit, id: 'inbox-1', options: inboxOptions })
+  const store = new MemoryStore()
+  await store.open()
+  const sealer = await testSealer(store)
+  const randomBytes = seededRandomBytes('ipc')
   const peers = new BookOfPeers()
   const logged: { fields: object; message: string }[] = []
   const note = (fields: object, message: string) => logged.push({ fields, message })
   const log: Log = { debug: note, info: note, warn: note, error: note }
+  const { emit } = events
+  const contactName = (contact: string) => contact.replace('contact-', '')
+  const inbox = await openInbox({ store, sealer, clock, emit, log, contactName }, inboxOptions)
+  const { limits: allLimits } = makeConfig()
+  const outbox = await Outbox.open({
+    store,
+    sealer,
+    clock,
+    randomBytes,
+    emit,
+    log,
+    health,
+    contactName,
+    options: allLimits
+  })
+  const requests = new Requests({
+    ...{ clock, randomBytes, limits: allLimits },
+    peer: contact => ({ id: `${contactName(contact)}@host`, name: contactName(contact) }),
+    dial: contact => requests.unreachable(contact, 'PEER_OFFLINE', 'there are no peers here')
+  })
   let isShutDown = false
   const node: NodeApi = {
     status: () => STATUS,
@@ -146,15 +197,29 @@ export async function makeRig(
     }
   }
   const server = createIpcServer({
-    ...{ apps: side.server, clock, log, peers, node, inbox, events, limits, version: '0.1.0', bootId: 'boot' },
+    ...{
+      apps: side.server,
+      clock,
+      log,
+      peers,
+      node,
+      inbox,
+      outbox,
+      requests,
+      transfers: NO_TRANSFERS,
+      events,
+      limits,
+      version: '0.1.0',
+      bootId: 'boot'
+    },
     identity: { show: () => IDENTITY, card: () => 'parley:card:own' },
     metrics: new Metrics(new Counters(), { hasProcessMetrics: false }),
-    randomBytes: seededRandomBytes('ipc')
+    randomBytes
   })
   await server.start()
   let laneCount = 0
   return {
-    ...{ side, server, peers, inbox, events, health, logged, isShutDown: () => isShutDown },
+    ...{ side, server, peers, inbox, outbox, requests, events, health, logged, isShutDown: () => isShutDown },
     openLane(contact = 'alice', channel = 'chat') {
       const idPrefix = `e.${++laneCount}.`
       const granted = Promise.withResolvers<void>()
@@ -180,6 +245,9 @@ export async function makeRig(
     },
     async [Symbol.asyncDispose]() {
       await server.stop()
+      await inbox.stop()
+      await outbox.stop()
+      requests.stop()
       await side[Symbol.asyncDispose]()
     }
   }
@@ -217,7 +285,10 @@ export const STATUS: NodeStatus = {
     sessions: 0,
     peers: [],
     refused: [],
-    counters: { rekeys: 1 }
+    counters: { rekeys: 1 },
+    queue: { messages: 0, bytes: 0 },
+    inbox: { messages: 0, bytes: 0, durableMessages: 0, durableBytes: 0 },
+    consumers: []
   },
   ready: true
 }
