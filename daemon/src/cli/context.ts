@@ -68,8 +68,13 @@ export class CommandContext {
 
   /** Tells a person something; never part of what a script reads. */
   async say(text: string): Promise<void> {
+    await this.sayPart(`${text}\n`)
+  }
+
+  /** The same without a line end: for a line that is drawn again and again. */
+  async sayPart(text: string): Promise<void> {
     try {
-      await this.err.write(`${text}\n`)
+      await this.err.write(text)
     } catch (error) {
       // Nobody listens to remarks: the command goes on for whoever reads its output.
       if (!(error instanceof BrokenPipeError)) throw error
