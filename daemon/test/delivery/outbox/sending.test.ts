@@ -201,7 +201,9 @@ describe('Outbox sending', () => {
     }
     const after = await crash(test)
     expect(states(after, id, 2)).toEqual(['rejected/RECORD_DAMAGED', 'accepted'])
-    expect(after.events).toContainEqual(expect.objectContaining({ kind: 'store.damaged', ids: { first: id, count: 1 } }))
+    expect(after.events).toContainEqual(
+      expect.objectContaining({ kind: 'store.damaged', ids: { first: id, count: 1 } })
+    )
     expect(after.health.get('outbox')).toMatchObject({ state: 'degraded', code: 'RECORD_DAMAGED' })
     const session = await attached(after)
     session.drain()
@@ -230,7 +232,9 @@ describe('Outbox sending', () => {
     session.takeAll()
     expect(test.outbox.describe(id)).not.toHaveProperty('waitsFor')
     expect(test.outbox.describe(id.replace(/1$/, '2'))).toMatchObject({ waitsFor: 'credit' })
-    expect(() => test.outbox.describe(id.replace(/1$/, '3'))).toThrow(expect.objectContaining({ code: 'NO_SUCH_MESSAGE' }))
+    expect(() => test.outbox.describe(id.replace(/1$/, '3'))).toThrow(
+      expect.objectContaining({ code: 'NO_SUCH_MESSAGE' })
+    )
   })
 
   it('drops what waits for a contact that is removed, and tells each message', async () => {
