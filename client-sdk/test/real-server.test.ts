@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Client } from '../src/client.ts'
 import { type ConnectOptions, connect } from '../src/connect.ts'
 import type { Message } from '../src/message.ts'
-import { codeOf } from './support/connected.ts'
+import { codeOf, failureOf } from './support/connected.ts'
 import { RealServer } from './support/real-server.ts'
 
 const LOOP = { channel: 'loop', durable: false } as const
@@ -14,7 +14,7 @@ const LOOP = { channel: 'loop', durable: false } as const
 interface Simulated {
   readonly server: RealServer
   readonly parley: Client
-  /** Lets the daemon stop and another one, with a new inbox, take its place. */
+  /** Lets the daemon stop and another one, on the same disk, take its place. */
   restart(): Promise<void>
   connect(options?: ConnectOptions): Promise<Client>
 }
@@ -80,12 +80,76 @@ describe("with the daemon's own server, in memory", () => {
     expect((await sending).count).toBe(bodies.length)
   })
 
-  it('asks for durable: false to be said, and tells who is unknown', async () => {
+  it('tells who is unknown, and which options go with which send', async () => {
     const { parley } = await simulated()
-    expect(await codeOf(parley.send('me', 'x'))).toBe('NOT_SUPPORTED')
-    expect(await codeOf(parley.send('me', 'x', { durable: true }))).toBe('NOT_SUPPORTED')
+    expect(await codeOf(parley.send('you', 'x'))).toBe('NO_SUCH_PEER')
     expect(await codeOf(parley.send('you', 'x', LOOP))).toBe('NO_SUCH_PEER')
     expect(await codeOf(parley.peers.get('you'))).toBe('NO_SUCH_PEER')
+    const bodies = [new Uint8Array(1)]
+    for (const params of [
+      { durable: false, ttlMs: 1 },
+      { durable: false, number: 1 },
+      { durable: false, idempotencyKey: 'k' },
+      { timeoutMs: 1 },
+      { previous: 1 },
+      { number: 2, previous: 2 },
+      { number: 2, answeredThrough: 2 },
+      { number: 2, idempotencyKey: 'k' },
+      { ttlMs: Number.MAX_SAFE_INTEGER }
+    ])
+      expect(await codeOf(parley.call('messages.send', { peer: 'me', bodies, ...params }))).toBe('INVALID_PARAMS')
+  })
+
+  it('keeps what is durable over restarts of the daemon, and tells how far it comes', async () => {
+    const { server, parley, restart } = await simulated()
+    server.cutLoop()
+    const receipts = await Promise.all(['1', '2', '3'].map(text => parley.send('me', text, { channel: 'loop' })))
+    expect((await receipts[0]?.state())?.state).toBe('accepted')
+    const stored = Promise.all(receipts.map(receipt => receipt.stored()))
+    const handled = receipts[1]?.handled()
+    await restart()
+    expect(new Set(await stored)).toEqual(new Set(['stored']))
+    const messages = parley.messages({ channel: 'loop', consumer: 'app', from: 'start' })
+    const taken = await take(messages, 3)
+    expect(textsOf(taken)).toEqual(['1', '2', '3'])
+    expect(taken.map(({ id }) => id)).toEqual(receipts.map(({ id }) => id))
+    await taken[0]?.ack()
+    await taken[1]?.ack()
+    expect(await handled).toBe('handled')
+    const refused = receipts[2]?.handled()
+    await taken[2]?.reject('no use for it')
+    expect(await failureOf(refused as Promise<unknown>)).toMatchObject({
+      code: 'MESSAGE_REJECTED',
+      data: { id: receipts[2]?.id, reason: 'no use for it' }
+    })
+    expect(await parley.consumers.get('app')).toMatchObject({ cursor: taken[2]?.index, lag: 0 })
+  })
+
+  it('takes back what no session has taken', async () => {
+    const { server, parley } = await simulated()
+    server.cutLoop()
+    const [first, second] = await Promise.all(['a', 'b'].map(text => parley.send('me', text, { channel: 'loop' })))
+    const cancelled = failureOf(first?.stored() as Promise<unknown>)
+    await parley.cancel(first?.id as string)
+    expect(await cancelled).toMatchObject({ code: 'MESSAGE_CANCELLED' })
+    server.connectLoop()
+    expect(await second?.stored()).toBe('stored')
+    expect(await codeOf(parley.cancel(second?.id as string))).toBe('ALREADY_SENT')
+    expect(textsOf(await take(parley.messages({ channel: 'loop', consumer: null, from: 'start' }), 1))).toEqual(['b'])
+  })
+
+  it('accepts each send of an app once, however often the daemon goes', async () => {
+    const { server, parley, restart } = await simulated()
+    const sends: Promise<unknown>[] = []
+    for (let round = 0; round < 10; round++) {
+      for (let n = 0; n < 20; n++) sends.push(parley.send('me', `${round}.${n}`, { channel: 'loop' }))
+      if (round % 2 === 0) await server.stop()
+      await restart()
+    }
+    await Promise.all(sends)
+    const expected = Array.from({ length: 200 }, (_, n) => `${Math.floor(n / 20)}.${n % 20}`)
+    const messages = parley.messages({ channel: 'loop', consumer: 'app', from: 'start' })
+    expect(textsOf(await take(messages, 200))).toEqual(expected)
   })
 
   it('lets one program at a time read as a consumer, and another one take over', async () => {
@@ -129,7 +193,7 @@ describe("with the daemon's own server, in memory", () => {
     const sent = parley.send('me', 'after', LOOP)
     const after = [...(await take(messages, 1)), ...(await take(look, 1))]
     expect(textsOf(after)).toEqual(['after', 'after'])
-    expect(after[0]?.index).toBe(1)
+    expect(after[0]?.index).toBeGreaterThan(1)
     await after[0]?.ack()
     await sent
     server.emit({ kind: 'peer.added', contact: 'c2', name: 'carol' })

@@ -61,16 +61,18 @@ class Parley:
             raise ParleyError(answer["error"])
         return answer["result"]
 
-    def send(self, peer, bodies, channel=None, timeout_ms=10_000):
-        """Sends messages in order, at most once, to a peer that is there now. Returns their IDs."""
-        params = {
-            "peer": peer,
-            "bodies": [base64.b64encode(body).decode() for body in bodies],
-            "durable": False,
-            "timeoutMs": timeout_ms,
-        }
+    def send(self, peer, bodies, channel=None, ttl_ms=None, key=None):
+        """Sends messages in order. Returns their IDs once they are on the daemon's disk: it brings them to the peer, or tells why not.
+
+        The same call with the same key is accepted once: say it again where the answer was lost.
+        """
+        params = {"peer": peer, "bodies": [base64.b64encode(body).decode() for body in bodies]}
         if channel is not None:
             params["channel"] = channel
+        if ttl_ms is not None:
+            params["ttlMs"] = ttl_ms
+        if key is not None:
+            params["idempotencyKey"] = key
         return [id_ for range_ in self.call("messages.send", params)["ids"] for id_ in ids_of(range_)]
 
     def fetch(self, consumer=None, channels=None, start=None, count_max=None, wait_ms=0):
@@ -103,7 +105,7 @@ def ids_of(range_):
 def messages_of(run):
     """The messages of a run, which share one header."""
     ids = ids_of({"first": run["id"], "count": len(run["bodies"])})
-    shared = {name: run[name] for name in ("from", "fromName", "contact", "channel", "sentAt", "redelivered")}
+    shared = {name: run[name] for name in ("from", "fromName", "contact", "channel", "sentAt", "redelivered", "maybeDuplicate")}
     for n, body in enumerate(run["bodies"]):
         message = {"index": run["first"] + n, "id": ids[n], **shared, "body": body}
         try:
@@ -121,7 +123,8 @@ def parse_arguments(argv):
     send.add_argument("peer")
     send.add_argument("text")
     send.add_argument("--channel")
-    send.add_argument("--timeout-ms", type=int, default=10_000)
+    send.add_argument("--ttl-ms", type=int, help="give it up when the peer does not have it after this time")
+    send.add_argument("--key", help="of this message: the same call again is accepted once")
     fetch = commands.add_parser("fetch")
     fetch.add_argument("--consumer", help="acknowledges what was printed")
     fetch.add_argument("--channel", action="append")
@@ -148,7 +151,7 @@ def show(value):
 def run(arguments):
     parley = Parley(arguments.socket)
     if arguments.command == "send":
-        ids = parley.send(arguments.peer, [arguments.text.encode()], arguments.channel, arguments.timeout_ms)
+        ids = parley.send(arguments.peer, [arguments.text.encode()], arguments.channel, arguments.ttl_ms, arguments.key)
         show({"id": ids[0]})
     elif arguments.command == "fetch":
         messages = parley.fetch(

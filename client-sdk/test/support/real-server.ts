@@ -2,115 +2,41 @@ import { makeConfig } from '../../../config/src/index.ts'
 import { SystemClock } from '../../../daemon/src/actor/system-clock.ts'
 import { VirtualClock } from '../../../daemon/src/actor/virtual-clock.ts'
 import { Inbox } from '../../../daemon/src/delivery/inbox/inbox.ts'
-import type { LaneSink } from '../../../daemon/src/delivery/port.ts'
+import { Outbox } from '../../../daemon/src/delivery/outbox/outbox.ts'
+import type { TransfersApi } from '../../../daemon/src/delivery/transfers/api.ts'
 import { DaemonError } from '../../../daemon/src/errors.ts'
 import { UnixAppServer } from '../../../daemon/src/ipc/http-server.ts'
 import { MemoryAppServer } from '../../../daemon/src/ipc/memory.ts'
-import type { PeersApi, SendRequest } from '../../../daemon/src/ipc/node-api.ts'
 import type { AppServer } from '../../../daemon/src/ipc/port.ts'
 import { createIpcServer, type IpcServer } from '../../../daemon/src/ipc/server.ts'
 import { Counters } from '../../../daemon/src/observe/counters.ts'
 import { Events } from '../../../daemon/src/observe/events.ts'
+import { HealthBoard } from '../../../daemon/src/observe/health.ts'
 import { Metrics } from '../../../daemon/src/observe/metrics.ts'
 import { seededRandomBytes } from '../../../daemon/src/random.ts'
-import type { EventBody, PeerInfo } from '../../src/contract/index.ts'
+import { MemoryDisk, MemoryStore } from '../../../daemon/src/store/memory.ts'
+import { loopedRequests } from '../../../daemon/test/delivery/requests/loop.ts'
+import { testSealer } from '../../../daemon/test/store/test-sealer.ts'
+import type { EventBody } from '../../src/contract/index.ts'
 import type { OpenSocket } from '../../src/socket.ts'
+import { CONTACT, LoopSession, loopPeers } from './loop.ts'
 
 const MiB = 1024 * 1024
 const REQUEST_BYTES_MAX = 2 * MiB
-const INBOX = {
-  inboxBytesMax: 64 * MiB,
-  keptBytesMax: 16 * MiB,
-  laneCreditMessages: 4_096,
-  laneCreditBytes: 4 * MiB,
-  messageBytesMax: MiB,
-  consumerCountMax: 100,
-  consumerUnackedCountMax: 10_000,
-  consumerUnackedBytesMax: 64 * MiB
-}
 const LIMITS = { ...makeConfig().limits, requestBytesMax: REQUEST_BYTES_MAX, shutdownTimeoutMs: 1_000 }
 
-/** One channel that leads back to this very host, within the credit that the inbox grants. */
-class LoopLane {
-  readonly #sink: LaneSink
-  readonly #queue: { readonly bodies: readonly Uint8Array[]; readonly done: (id: string) => void }[] = []
-  readonly #idPrefix: string
-  #grantedMessages = 0
-  #grantedBytes = 0
-  #sentMessages = 0
-  #sentBytes = 0
-
-  constructor(inbox: Inbox, channel: string, number: number) {
-    this.#idPrefix = `loop.${number}.`
-    const grant = (messages: number, bytes: number) => {
-      this.#grantedMessages = messages
-      this.#grantedBytes = bytes
-      process.nextTick(() => this.#pump())
-    }
-    const origin = { contact: 'c-me', from: 'me@host', fromName: () => 'me', channel, idPrefix: this.#idPrefix, grant }
-    this.#sink = inbox.openLane(origin)
-  }
-
-  send(bodies: readonly Uint8Array[]): Promise<{ ids: { first: string; count: number }[] }> {
-    return new Promise(resolve => {
-      this.#queue.push({ bodies, done: first => resolve({ ids: [{ first, count: bodies.length }] }) })
-      this.#pump()
-    })
-  }
-
-  #pump(): void {
-    for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
-      const bytes = head.bodies.reduce((sum, body) => sum + body.length, 0)
-      const fits =
-        this.#sentMessages + head.bodies.length <= this.#grantedMessages &&
-        this.#sentBytes + bytes <= this.#grantedBytes
-      if (!fits) return
-      this.#queue.shift()
-      const firstSeq = this.#sentMessages + 1
-      this.#sentMessages += head.bodies.length
-      this.#sentBytes += bytes
-      this.#sink.deliver(firstSeq, 1_700_000_000_000, head.bodies)
-      head.done(`${this.#idPrefix}${firstSeq}`)
-    }
-  }
-}
-
-function loopPeers(inbox: Inbox): PeersApi {
-  const lanes = new Map<string, LoopLane>()
-  const resolve = (peer: string) => {
-    if (peer !== 'me' && peer !== 'c-me') throw new DaemonError('NO_SUCH_PEER', `there is no ${peer}`)
-    return 'c-me'
-  }
-  const get = (peer: string): PeerInfo => {
-    throw new DaemonError('NO_SUCH_PEER', `there is no ${peer}`)
-  }
-  const send = async ({ peer, channel, bodies }: SendRequest) => {
-    resolve(peer)
-    const lane = lanes.get(channel) ?? new LoopLane(inbox, channel, lanes.size + 1)
-    lanes.set(channel, lane)
-    return lane.send(bodies)
-  }
-  const refuse = async (peer: string) => get(peer)
-  return {
-    list: () => [],
-    get,
-    add: async () => Promise.reject(new DaemonError('CARD_INVALID', 'no card')),
-    update: refuse,
-    remove: async peer => void get(peer),
-    rename: refuse,
-    block: refuse,
-    resolve,
-    send
-  }
-}
-
-/** The daemon's own socket server, inbox and events, with one contact, `me`, that leads back here. Each boot has a new inbox. */
+/** The daemon's own socket server, outbox, inbox and events, with one contact, `me`, that leads back here. The disk outlives a boot. */
 export class RealServer {
   readonly clock: VirtualClock | SystemClock
   #boot = 0
   #apps: AppServer | undefined
   #server: IpcServer | undefined
   #events: Events | undefined
+  #outbox: Outbox | undefined
+  #inbox: Inbox | undefined
+  #session: LoopSession | undefined
+  #store: MemoryStore | undefined
+  readonly #disk = new MemoryDisk()
   readonly #makeApps: () => AppServer
 
   private constructor(clock: VirtualClock | SystemClock, makeApps: () => AppServer) {
@@ -150,9 +76,31 @@ export class RealServer {
     const boot = `boot-${++this.#boot}`
     const { clock } = this
     const events = new Events({ clock, epoch: boot, options: { eventCountMax: 100, eventBytesMax: MiB } })
-    const inbox = new Inbox({ clock, emit: events.emit, id: `inbox-${boot}`, options: INBOX })
     const apps = this.#makeApps()
     const nothing = () => undefined
+    const log = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+    const randomBytes = seededRandomBytes(boot)
+    const store = new MemoryStore(this.#disk)
+    await store.open()
+    const deps = {
+      ...{
+        store,
+        sealer: testSealer(),
+        clock,
+        randomBytes,
+        emit: events.emit,
+        log,
+        options: { ...LIMITS, keptBytesMax: 16 * MiB }
+      },
+      contactName: () => 'me',
+      health: new HealthBoard(clock, events.emit, [])
+    }
+    const outbox = await Outbox.open(deps)
+    const inbox = await Inbox.open(deps)
+    this.#outbox = outbox
+    this.#inbox = inbox
+    this.#store = store
+    this.connectLoop()
     const refuse = () => {
       throw new DaemonError('NOT_SUPPORTED', 'there is no identity here')
     }
@@ -162,9 +110,12 @@ export class RealServer {
       apps,
       clock,
       inbox,
+      outbox,
+      requests: loopedRequests(clock, CONTACT, 'me'),
+      transfers: noTransfers,
       events,
-      randomBytes: seededRandomBytes(boot),
-      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+      randomBytes,
+      log,
       peers: loopPeers(inbox),
       identity: { show: () => ({ id: 'me@host' }) as never, card: refuse },
       node: { status: refuse, health: () => ({ ready: true, components: {} }), shutdown: () => void this.stop() },
@@ -176,7 +127,31 @@ export class RealServer {
     await this.#server.start()
   }
 
+  /** Ends the session with oneself: what is durable waits. */
+  cutLoop(): void {
+    this.#session?.end()
+    this.#session = undefined
+  }
+
+  connectLoop(): void {
+    if (this.#outbox !== undefined && this.#inbox !== undefined && this.#session === undefined)
+      this.#session = new LoopSession(this.#outbox, this.#inbox)
+  }
+
   async stop(): Promise<void> {
+    if (this.#store === undefined) return
     await this.#server?.stop()
+    this.cutLoop()
+    await this.#outbox?.stop()
+    await this.#inbox?.stop()
+    await this.#store.close()
+    this.#store = undefined
   }
 }
+
+/** The tests of transfers have whole daemons. */
+const noTransfers = new Proxy({} as TransfersApi, {
+  get: () => () => {
+    throw new DaemonError('NOT_SUPPORTED', 'there are no transfers here')
+  }
+})
