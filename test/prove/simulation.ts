@@ -20,7 +20,7 @@ export async function run(options: ProofOptions): Promise<ProofResult> {
   const { seed, size, log, signal } = options
   const summary = new Summary()
   if (seed.includes('/')) {
-    summary.add(await simulate(seed))
+    summary.add(await simulate(seed, { trace: log }))
     return summary.result(false)
   }
   const seeds = size === 'full' ? 10_000 : 40

@@ -27,6 +27,7 @@ const REFUSALS = new Set([
   'NO_SUCH_CONSUMER',
   'NO_SUCH_MESSAGE',
   'NO_SUCH_SUBSCRIPTION',
+  'CURSOR_GONE',
   'NOT_READY',
   'MAILBOX_FULL',
   'TOO_MANY_CALLS'
@@ -43,6 +44,7 @@ export class Apps {
   #clientCount = 1
   #generation = 0
   #lastNumber = 0
+  #lastEvent = { epoch: '', index: 0 }
   isSlow = false
   /** Whether the reader acknowledges all that it reads, at once. */
   isEager = false
@@ -134,6 +136,7 @@ export class Apps {
 
   /** Looks at some of what is there, as nobody. */
   look(): void {
+    this.#track(this.askCursor())
     this.#track(
       this.#call('messages.fetch', { consumer: null, from: 'start', max: 20, waitMs: 0 }).then(found => {
         if (found === undefined) return
@@ -141,6 +144,13 @@ export class Apps {
         this.#sawRuns(found, null)
       })
     )
+  }
+
+  /** Asks how far the reader of everything is. */
+  async askCursor(): Promise<void> {
+    const { generation, name } = this.host
+    const info = await this.#call('consumers.get', { consumer: ALL })
+    if (info !== undefined && generation === this.host.generation) this.#model.cursorIs(name, ALL, info.cursor)
   }
 
   /** Reads one channel, and rejects or acknowledges what is there. */
@@ -158,7 +168,7 @@ export class Apps {
     if (id === undefined) return
     this.#track(
       this.#client.call('messages.cancel', { id }).then(
-        () => this.#model.told(this.host.name, id, { state: 'cancelled' }, 'answer'),
+        () => this.#model.told(this.host.name, id, { state: 'cancelled' }, 'answer', this.host.reloads),
         error => {
           if (hasCode(error, 'ALREADY_SENT')) this.#world.tally.add('cancel too late')
           else this.#assertExpected(error)
@@ -171,7 +181,8 @@ export class Apps {
   async ask(sent: Sent): Promise<void> {
     if (sent.id === undefined) return
     const states = await this.#call('messages.get', { id: sent.id })
-    for (const range of states?.ranges ?? []) this.#model.told(this.host.name, range.first, range, 'answer')
+    for (const range of states?.ranges ?? [])
+      this.#model.told(this.host.name, range.first, range, 'answer', this.host.reloads)
   }
 
   #newSent(to: string, channel: string, isDurable: boolean, who: string): Sent {
@@ -213,10 +224,12 @@ export class Apps {
       bodies: [Buffer.from(bodyOf(sent.token, 0)).toString('base64')],
       idempotencyKey: sent.token
     }
+    const { generation } = this.host
     for (let answers = 0, tries = 0; answers < 2 && tries < 40; tries++) {
+      // A daemon that was restored has forgotten the key.
+      if (generation !== this.host.generation) return
       const answer = await this.#post('messages.send', params)
-      const generation = this.host.generation
-      if (generation !== this.#generation) return
+      if (generation !== this.host.generation) return
       if (answer?.result !== undefined) {
         answers++
         this.#model.accepted(sent, answer.result.ids[0]?.first ?? '', this.#nowMs())
@@ -325,9 +338,10 @@ export class Apps {
     const { tally } = this.#world
     try {
       for await (const event of client.events({ after: 'start', signal: stop.signal })) {
+        if (event.kind === 'gap' || this.#isOld(event.cursor)) continue
         if (event.kind === 'message.state') {
           for (let offset = 0; offset < event.count; offset++)
-            model.told(name, idAfter(event.first, offset), event, 'event')
+            model.told(name, idAfter(event.first, offset), event, 'event', this.host.reloads)
         } else if (event.kind === 'peer.lost-state') {
           for (let offset = 0; offset < event.count; offset++) model.forgotten(name, idAfter(event.first, offset))
           tally.add('peer.lost-state')
@@ -336,6 +350,14 @@ export class Apps {
     } catch (error) {
       if (!stop.signal.aborted) this.#assertExpected(error)
     }
+  }
+
+  /** Each program follows from the first event on; what another one was told already is no news. */
+  #isOld(cursor: string): boolean {
+    const [epoch = '', index = ''] = cursor.split(':')
+    if (epoch === this.#lastEvent.epoch && Number(index) <= this.#lastEvent.index) return true
+    this.#lastEvent = { epoch, index: Number(index) }
+    return false
   }
 
   /** Undefined where the daemon is away or refuses as it may. */

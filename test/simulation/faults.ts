@@ -1,5 +1,5 @@
 import type { MemoryDisk } from '../../daemon/src/store/memory.ts'
-import { ALL, PICKY_CHANNEL } from './apps.ts'
+import { PICKY_CHANNEL } from './apps.ts'
 import type { Simulation, Town } from './simulation.ts'
 import type { SimulationEvent } from './tally.ts'
 
@@ -74,12 +74,12 @@ const burst: Act = {
   }
 }
 
-const takeOver: Act = { weight: 2, run: (simulation, { apps }) => simulation.run(apps.takeOver()) }
+const takeOver: Act = { weight: 2, run: (simulation, { apps, host }) => simulation.runWith(host, apps.takeOver()) }
 
 const appRestart: Act = {
   weight: 2,
-  run: async (simulation, { apps }) => {
-    await simulation.run(apps.restart())
+  run: async (simulation, { apps, host }) => {
+    await simulation.runWith(host, apps.restart())
     simulation.tally.add('app restarted')
   }
 }
@@ -216,7 +216,7 @@ const restore: Act = {
     const what: readonly SimulationEvent[] = simulation.model.restored(host.name, found.atMs, nowMs)
     for (const event of what) simulation.tally.add(event)
     await simulation.up(host)
-    await simulation.run(apps.restart())
+    await simulation.runWith(host, apps.restart())
   }
 }
 
@@ -251,5 +251,3 @@ export const FLAVOURS: Readonly<Record<string, readonly Act[]>> = {
     block
   ]
 }
-
-export const CONSUMERS = [ALL]

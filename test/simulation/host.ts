@@ -41,6 +41,8 @@ export interface HostDeps {
   /** What must not be: a failed invariant, an error in a log. */
   finding(text: string): void
   count(event: SimulationEvent): void
+  /** What the daemon logs. */
+  trace(line: string): void
   /** What a daemon has counted, when it ends. */
   counted(counters: Readonly<Record<string, number>>): void
 }
@@ -64,6 +66,8 @@ export class Host {
   generation = 0
   /** When its daemon was last up, by the world's clock. */
   bootedMs = 0
+  /** How often a daemon of it has read its store. */
+  reloads = 0
   readonly #deps: HostDeps
   readonly #config: Config
   readonly #storeKeys: StoreKeys
@@ -140,6 +144,7 @@ export class Host {
   async start(): Promise<void> {
     if (this.#boot !== undefined || this.#starting !== undefined) return
     const boot = this.#newBoot()
+    this.reloads++
     this.#starting = boot
     const gone = new Promise<void>(resolve => {
       this.#onKilled = resolve
@@ -265,7 +270,10 @@ export class Host {
         clock,
         randomBytes,
         onChange: availability => {
-          if (availability.isAvailable) count('store reopened')
+          if (availability.isAvailable) {
+            this.reloads++
+            count('store reopened')
+          }
           if (boot !== undefined && boot === this.#boot) boot.node.storeChanged(availability)
         }
       },
@@ -291,9 +299,9 @@ export class Host {
   ): ParleyNode {
     const isAlive = () => boot() !== undefined && (boot() === this.#boot || boot() === this.#starting)
     const log: Log = {
-      debug: () => undefined,
-      info: () => undefined,
-      warn: () => undefined,
+      debug: (fields, message) => this.#deps.trace(`${this.name}: ${message} ${describe(fields)}`),
+      info: (fields, message) => this.#deps.trace(`${this.name}: ${message} ${describe(fields)}`),
+      warn: (fields, message) => this.#deps.trace(`${this.name}: ${message} ${describe(fields)}`),
       error: (fields, message) => {
         if (isAlive()) this.#deps.finding(`${this.name}: ${message} ${describe(fields)}`)
       }

@@ -21,7 +21,7 @@ export interface Sent {
   /** The app was told that it is not accepted. */
   refused?: string
   /** The last that the app was told of it, and when. */
-  told?: { readonly state: MessageStateRange['state']; readonly reached?: string; readonly reason?: string }
+  told?: { readonly state: MessageStateRange['state']; readonly reached?: string; readonly reload: number }
   readonly was: Set<string>
   /** Of these, what came as an event, unasked. */
   readonly events: Set<string>
@@ -58,6 +58,8 @@ interface Restore {
   readonly atMs: number
 }
 
+type Told = Omit<MessageStateRange, 'first' | 'count'>
+
 interface Cursor {
   acked: number
   readonly seen: Map<number, string>
@@ -73,6 +75,7 @@ export class Model {
   readonly #sent = new Map<string, Sent>()
   /** By sender and ID. */
   readonly #byId = new Map<string, Sent>()
+  readonly #early = new Map<string, { readonly range: Told; readonly reload: number }[]>()
   readonly #byIndex = new Map<string, Entry>()
   readonly #byMessage = new Map<string, Entry>()
   readonly #byToken = new Map<string, Entry[]>()
@@ -107,7 +110,11 @@ export class Model {
       this.fault(`${id} was given to ${other.token} and to ${sent.token}`)
     sent.id = id
     sent.acceptedMs ??= atMs
-    this.#byId.set(`${sent.from} ${id}`, sent)
+    const key = `${sent.from} ${id}`
+    this.#byId.set(key, sent)
+    const early = this.#early.get(key) ?? []
+    this.#early.delete(key)
+    for (const { range, reload } of early) this.told(sent.from, id, range, 'event', reload)
     if (sent.isDurable) this.#count('message accepted')
   }
 
@@ -115,23 +122,25 @@ export class Model {
     sent.refused = code
   }
 
-  /** An app of `from` was told how far its messages are. Ranges of messages whose acceptance nobody heard of are not known here. */
-  told(
-    from: string,
-    id: string,
-    { state, reached, reason }: Omit<MessageStateRange, 'first' | 'count'>,
-    how: 'event' | 'answer'
-  ): void {
+  /** An app of `from` was told how far its messages are, by a daemon that had read its store `reload` times.  */
+  told(from: string, id: string, range: Told, how: 'event' | 'answer', reload: number): void {
+    const { state, reached, reason } = range
     const sent = this.#byId.get(`${from} ${id}`)
-    if (sent === undefined) return
+    if (sent === undefined) {
+      // The answer that it is accepted may be lost, and come later.
+      push(this.#early, `${from} ${id}`, { range, reload })
+      return
+    }
     if (how === 'event') sent.events.add(state)
     const { told } = sent
-    if (told !== undefined && FINAL.has(told.state) && told.state !== state && !this.#wasRestored(from))
+    // A sender that reads its store anew learns again from its peer what it had not put on disk.
+    const isNew = told === undefined || told.reload !== reload || this.#wasRestored(from)
+    if (told !== undefined && FINAL.has(told.state) && told.state !== state && !(isNew && !FINAL.has(state)))
       this.fault(`${sent.token} was told ${told.state} and then ${state}`)
-    if (told !== undefined && (RANK[told.state] ?? 0) > (RANK[state] ?? 9) && !this.#wasRestored(from)) return
+    if (told !== undefined && !isNew && (RANK[told.state] ?? 0) > (RANK[state] ?? 9)) return
     if (!sent.was.has(state)) this.#countState(state, reached)
     sent.was.add(state)
-    sent.told = { state, ...(reached !== undefined && { reached }), ...(reason !== undefined && { reason }) }
+    sent.told = { state, reload, ...(reached !== undefined && { reached }) }
     if (state === 'handled' && !this.#mayBeHandled(sent))
       this.fault(`${sent.token} is called handled and nobody acknowledged it`)
     if (state === 'rejected' && !this.#rejected.has(sent.token))
@@ -160,6 +169,15 @@ export class Model {
     const cursor = this.#cursor(host, consumer)
     cursor.acked = Math.max(cursor.acked, index)
     this.#count('ack')
+  }
+
+  /** A daemon says how far a consumer is. What is not durable has no place on the disk, and its ack none. */
+  cursorIs(host: string, consumer: string, at: number): void {
+    const { acked, seen } = this.#cursor(host, consumer)
+    const isDurable = (token: string) => this.#sent.get(token)?.isDurable === true
+    const lost = [...seen].find(([index, token]) => index > at && index <= acked && isDurable(token))
+    if (lost !== undefined)
+      this.fault(`${consumer} of ${host} had acknowledged ${acked} and is at ${at}, before ${lost[1]}`)
   }
 
   rejectAsked(token: string): void {
@@ -261,7 +279,7 @@ export class Model {
       this.fault(
         `${token} (${sent.id}) was accepted and is ${told?.state ?? 'in no state'} to the end${isSeen ? ', though it was seen' : ''}`
       )
-    else if (!sent.events.has(told.state) && (sent.acceptedMs ?? 0) > (this.#bootedMs.get(sent.from) ?? 0))
+    else if (!sent.events.has(told.state) && sent.startedMs > (this.#bootedMs.get(sent.from) ?? 0))
       this.fault(`${token} (${sent.id}) is ${told.state} and no event has told it`)
     else if (!isSeen && told.state !== 'expired' && told.state !== 'cancelled')
       this.fault(`${token} (${sent.id}) is ${told.state} and no app saw it`)
@@ -340,8 +358,6 @@ export class Model {
   #judgeCursor({ host, consumer, index, token, redelivered }: Seen): void {
     if (consumer === null) return
     const cursor = this.#cursor(host, consumer)
-    if (index <= cursor.acked)
-      this.fault(`${consumer} of ${host} had acknowledged ${cursor.acked} and got ${token} (${index})`)
     if (cursor.seen.has(index)) {
       if (!redelivered) this.fault(`${consumer} of ${host} got ${token} (${index}) again, and it was not marked`)
       this.#count('redelivery')

@@ -41,6 +41,8 @@ export interface SimulationOptions {
   readonly wraps?: Wraps
   /** One kind of seed alone. */
   readonly flavour?: string
+  /** Told what happens, line by line. */
+  readonly trace?: (line: string) => void
 }
 
 export interface SimulationResult {
@@ -79,8 +81,8 @@ export class Simulation {
   readonly #acts: readonly Act[]
   #isOneSided = false
 
-  constructor(seed: string, { wraps = {}, flavour }: SimulationOptions) {
-    this.world = new World(seed, { limits: LIMITS, wraps })
+  constructor(seed: string, { wraps = {}, flavour, trace }: SimulationOptions) {
+    this.world = new World(seed, { limits: LIMITS, wraps, ...(trace !== undefined && { trace }) })
     this.model = new Model(event => this.tally.add(event))
     this.flavour = flavour ?? this.random.pick(Object.keys(FLAVOURS))
     const acts = FLAVOURS[this.flavour]
@@ -116,6 +118,20 @@ export class Simulation {
 
   run<T>(work: Promise<T>): Promise<T> {
     return this.world.run(work)
+  }
+
+  /** Lets time pass until `work` of an app is done, which needs the daemon of `host`. */
+  async runWith<T>(host: Host, work: Promise<T>): Promise<T> {
+    let isDone = false
+    const done = work.finally(() => {
+      isDone = true
+    })
+    done.catch(() => undefined) // it is thrown at the end
+    while (!isDone) {
+      await this.up(host)
+      await this.pass(20)
+    }
+    return done
   }
 
   async pass(ms: number): Promise<void> {
@@ -211,7 +227,8 @@ export class Simulation {
     for (const apps of this.#apps.values()) {
       apps.isSlow = false
       apps.isEager = true
-      await this.run(apps.takeOver())
+      await this.run(apps.askCursor())
+      await this.runWith(apps.host, apps.takeOver())
     }
   }
 

@@ -10,6 +10,8 @@ export { Host } from './host.ts'
 export interface WorldOptions {
   readonly limits?: Partial<Config['limits']>
   readonly wraps?: Wraps
+  /** Told what the daemons log. */
+  readonly trace?: (line: string) => void
   /** By name of the host: what its daemon says that it can do, in place of everything. */
   readonly features?: Readonly<Record<string, readonly string[]>>
 }
@@ -48,7 +50,7 @@ export class World {
 
   /** A new host, started, with an app. */
   async host(name: string): Promise<Host> {
-    const { limits = {}, wraps = {}, features = {} } = this.#options
+    const { limits = {}, wraps = {}, features = {}, trace } = this.#options
     const host = new Host(name, {
       clock: this.clock,
       network: this.network,
@@ -57,6 +59,7 @@ export class World {
       limits,
       wraps,
       features: features[name],
+      trace: line => trace?.(`${this.clock.monotonicMs()} ${line}`),
       finding: text => this.findings.push(text),
       count: (event: SimulationEvent) => this.tally.add(event),
       counted: counters => {
