@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -75,7 +75,8 @@ describe('the examples', () => {
     await receive.says('stderr', 'listening')
     const send = new Running('send.ts', ['me', 'grüezi', 'talk'])
     expect(await send.exitCode).toBe(0)
-    expect(send.stdout).toMatch(/^loop\.\d+\.1\n$/)
+    expect(send.stdout).toMatch(/^[0-9a-f]{32}\.\d+\.1\n$/)
+    expect(send.stderr).toMatch(/^(stored|handled)\n$/)
     expect(await new Running('send.ts', ['me', 'adieu', 'talk']).exitCode).toBe(0)
     expect(await receive.exitCode).toBe(0)
     expect(receive.stdout).toBe('me: grüezi\nme: adieu\n')
@@ -86,6 +87,33 @@ describe('the examples', () => {
     expect(await send.exitCode).toBe(1)
     expect(send.stderr).toContain('NO_SUCH_PEER')
     expect(await new Running('send.ts', []).exitCode).toBe(1)
+  }, 20_000)
+
+  it('say when a message waits for its peer', async () => {
+    server.cutLoop()
+    onTestFinished(() => server.connectLoop())
+    const send = new Running('send.ts', ['me', 'later', 'wait'])
+    expect(await send.exitCode).toBe(0)
+    expect(send.stderr).toMatch(/^waits for me until \d{4}-/)
+  }, 20_000)
+
+  it('have their effect once, also where the ack of an effect was lost, and refuse nonsense', async () => {
+    await using parley = await connect({ socket: join(home, 'parley.sock') })
+    const sent = await parley.sendRun('me', ['5', 'five', '37'], { channel: 'sums' })
+    const look = parley.messages({ channel: 'sums', consumer: null, from: 'start' })
+    const { index } = (await look.next()).value as { index: number }
+    const file = join(home, 'sum.json')
+    // As it was left by a program that died between its effect and its ack.
+    await writeFile(file, JSON.stringify({ inbox: parley.hello.inbox, index, total: 5 }))
+    const once = new Running('once.ts', [file, '3'])
+    expect(await once.exitCode).toBe(0)
+    expect(once.stdout).toBe('5 (again): 5\nfive: 5\n37: 42\n')
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ index: index + 2, total: 42 })
+    expect((await sent.state()).map(({ state, reason }) => [state, reason])).toEqual([
+      ['handled', undefined],
+      ['rejected', 'that is no number'],
+      ['handled', undefined]
+    ])
   }, 20_000)
 
   it('echo until they are interrupted', async () => {
@@ -110,8 +138,10 @@ describe('the examples', () => {
   }, 20_000)
 
   it('print events', async () => {
+    await using parley = await connect({ socket: join(home, 'parley.sock') })
+    const { cursor } = await parley.call('events.fetch', { after: 'now' })
     server.emit({ kind: 'peer.added', contact: 'c1', name: 'bob' })
-    const events = new Running('events.ts', ['start', '1'])
+    const events = new Running('events.ts', [cursor, '1'])
     expect(await events.exitCode).toBe(0)
     expect(JSON.parse(events.stdout)).toMatchObject({ kind: 'peer.added', contact: 'c1' })
   }, 20_000)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import { Writable } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
+import { connect } from '@parley/client-sdk'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeTempHome } from '../../../test/support/temp-home.ts'
 import { until } from '../../../test/support/until.ts'
@@ -54,7 +55,7 @@ describe('send and listen', () => {
     const { result } = await listening(['--json', '--count', '1', '--channel', 'text'])
     const sent = await alice.parley(['send', 'bob', 'grüezi', '--channel', 'text'])
     expect(sent.code).toBe(0)
-    expect(sent.stderr).toBe('not durable: bob gets it now, or not at all\n')
+    expect(sent.stderr).toBe('')
     const { code, stdout } = await result
     expect(code).toBe(0)
     const [line] = json(stdout)
@@ -87,11 +88,67 @@ describe('send and listen', () => {
     const sent = await alice.parley(['send', 'bob', '--lines', '--channel', 'lines', '--json'], {
       stdin: `${lines.join('\n')}\n`
     })
-    expect(sent.stderr).toBe('not durable: bob gets it now, or not at all\n')
+    expect(sent.stderr).toBe('')
     expect(sent.code).toBe(0)
     const received = json((await result).stdout)
     expect(received.map(line => line['text'])).toEqual(lines)
     expect(received.map(line => line['id'])).toEqual(json(sent.stdout).map(line => line['id']))
+  })
+
+  it('carry what waited while nobody listened, and wait until it is handled where asked', async () => {
+    const sent = await alice.parley([
+      'send',
+      'bob',
+      'kept',
+      '--channel',
+      'kept',
+      '--wait',
+      'stored',
+      '--timeout',
+      '20s'
+    ])
+    expect(sent.code).toBe(0)
+    const handled = alice.parley(['send', 'bob', 'taken', '--channel', 'kept', '--wait', 'handled', '--timeout', '20s'])
+    const { result } = await listening(['--json', '--count', '2', '--channel', 'kept'])
+    const lines = json((await result).stdout)
+    expect(lines.map(line => line['text'])).toEqual(['kept', 'taken'])
+    const { code, stdout } = await handled
+    expect(code).toBe(0)
+    expect([sent.stdout.trim(), stdout.trim()]).toEqual(lines.map(line => line['id']))
+  })
+
+  it('carry what is not durable to whom listens now', async () => {
+    const { result } = await listening(['--json', '--count', '1', '--channel', 'now'])
+    const sent = await alice.parley(['send', 'bob', 'now', '--channel', 'now', '--not-durable'])
+    expect(sent).toMatchObject({ code: 0, stderr: 'not durable: bob gets it now, or not at all\n' })
+    expect(json((await result).stdout)[0]?.['id']).toBe(sent.stdout.trim())
+  })
+
+  it('mark what comes again', async () => {
+    await alice.parley(['send', 'bob', 'again', '--channel', 'again', '--wait', 'stored', '--timeout', '20s'])
+    await using parley = await connect({ home: bob.home })
+    const messages = parley.messages({ channel: 'again', consumer: 'cli:again', from: 'start' })
+    await messages.next()
+    await messages.return()
+    const { result } = await listening(['--json', '--count', '1', '--channel', 'again'])
+    expect(json((await result).stdout)[0]).toMatchObject({ text: 'again', redelivered: true })
+  })
+
+  it('send what was read before an interrupt, and print its IDs', async () => {
+    const { host, out, err } = fakeHost({ args: ['--home', alice.home, 'send', 'bob', '--lines', '--channel', 'tail'] })
+    const input = new PassThrough()
+    Object.assign(host, { stdin: input })
+    const ended = runCli(host)
+    const events = host as unknown as NodeJS.EventEmitter
+    input.write('one\ntwo\nthr')
+    await until('it to hear signals', () => events.listenerCount('SIGINT') > 0)
+    await until('the lines to be read', () => input.readableLength === 0)
+    events.emit('SIGINT')
+    expect(await ended).toBe(0)
+    expect(err.text).toBe('')
+    expect(out.text.trim().split('\n')).toHaveLength(2)
+    const { result } = await listening(['--json', '--count', '2', '--channel', 'tail'])
+    expect(json((await result).stdout).map(line => line['text'])).toEqual(['one', 'two'])
   })
 
   it('print for people without anything that moves the cursor', async () => {
@@ -206,9 +263,38 @@ describe('a send that fails', () => {
     expect([line.code, line.error.code]).toEqual([5, 'TOO_LARGE'])
   })
 
-  it('to a contact whose programs do not listen ends with 6', async () => {
-    const { code, error } = await failed(['send', 'bob', 'hi', '--channel', 'deaf', '--timeout', '100ms'])
+  it('to a contact whose programs do not listen ends with 6 where it is not durable', async () => {
+    const deaf = ['send', 'bob', 'hi', '--channel', 'deaf', '--timeout', '100ms']
+    const { code, error } = await failed([...deaf, '--not-durable'])
     expect([code, error.code]).toEqual([6, 'TIMED_OUT'])
+  })
+
+  it('to be handled ends with 6 when it was not in time, and with 8 when it never will be', async () => {
+    const args = ['send', 'bob', 'hi', '--channel', 'unheard', '--json']
+    const late = await alice.parley([...args, '--wait', 'handled', '--timeout', '300ms'])
+    expect([late.code, JSON.parse(late.stderr).error.code]).toEqual([6, 'TIMED_OUT'])
+    expect(json(late.stdout)).toEqual([{ id: expect.any(String), expiresAt: expect.any(Number) }])
+    const refused = alice.parley([...args, '--wait', 'handled', '--timeout', '20s'])
+    await using parley = await connect({ home: bob.home })
+    const messages = parley.messages({ channel: 'unheard', consumer: 'stern', from: 'start' })
+    for (let n = 0; n < 2; n++) await (await messages.next()).value?.reject('not wanted')
+    const { code, stderr } = await refused
+    expect([code, JSON.parse(stderr).error.code]).toEqual([8, 'MESSAGE_REJECTED'])
+  })
+
+  it('is refused where options do not go together', async () => {
+    for (const more of [
+      ['--ttl', '1d'],
+      ['--wait', 'stored'],
+      ['--when-full', 'fail']
+    ])
+      expect((await failed(['send', 'bob', 'hi', '--not-durable', ...more])).code).toBe(1)
+    for (const more of [
+      ['--wait', 'read'],
+      ['--when-full', 'never'],
+      ['--ttl', 'soon']
+    ])
+      expect((await failed(['send', 'bob', 'hi', ...more])).code).toBe(1)
   })
 
   it('to a blocked contact ends with 4, and works again when it is unblocked', async () => {
@@ -225,17 +311,21 @@ describe('a send that fails', () => {
     try {
       const { stdout: card } = await carol.parley(['card'])
       await alice.parley(['peer', 'add', card.trim()])
-      const stranger = await failed(['send', 'carol', 'hi'])
+      const stranger = await failed(['send', 'carol', 'hi', '--not-durable'])
       expect([stranger.code, stranger.error.code]).toEqual([8, 'NOT_ACCEPTED'])
     } finally {
       await carol[Symbol.asyncDispose]()
     }
     // What is told is the outcome of the last dial, and there is one a second at most.
     await until('a dial after it went down', async () => {
-      const { code, error } = await failed(['send', 'carol', 'hi'])
+      const { code, error } = await failed(['send', 'carol', 'hi', '--not-durable'])
       expect(code).toBe(8)
       return error.code === 'PEER_OFFLINE'
     })
+    const queued = await alice.parley(['send', 'carol', 'hi', '--ttl', '1h'])
+    expect(queued).toMatchObject({ code: 0, stderr: 'carol is offline: queued, expires in 1 h\n' })
+    const expired = await alice.parley(['send', 'carol', 'hi', '--ttl', '1ms', '--wait', 'stored', '--json'])
+    expect([expired.code, JSON.parse(expired.stderr).error.code]).toEqual([8, 'MESSAGE_EXPIRED'])
     expect((await alice.parley(['peer', 'rm', 'carol'])).code).toBe(0)
   })
 
