@@ -208,8 +208,11 @@ class Node implements ParleyNode {
     this.#events.emit({ kind: 'node.stopping' })
     if (parts !== undefined) await this.#stopParts(parts)
     await transport.stop()
-    await parts?.outbox.stop()
-    await parts?.inbox.stop()
+    // One that has crashed runs no more, and would never be done.
+    if (parts !== undefined) {
+      await Promise.race([parts.outbox.stop(), parts.outbox.actor.exited])
+      await Promise.race([parts.inbox.stop(), parts.inbox.exited])
+    }
     await store.close()
   }
 
@@ -313,7 +316,7 @@ class Node implements ParleyNode {
     }
     const { limits } = config
     const inbox = await Inbox.open({ ...deps, options: { ...limits, keptBytesMax: limits.inboxBytesMax / KEPT_SHARE } })
-    const outbox = await Outbox.open({ ...deps, health: this.#health, options: limits })
+    const outbox = await this.#orStop(inbox, Outbox.open({ ...deps, health: this.#health, options: limits }))
     const requests = new Requests({
       clock,
       randomBytes,
@@ -367,6 +370,16 @@ class Node implements ParleyNode {
     if (manager === undefined) throw new TypeError('an actor starts at once')
     directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
     return { actor, manager }
+  }
+
+  /** Where a later part does not open, an earlier one must not run on. */
+  async #orStop<T>(earlier: { stop(): Promise<void> }, opening: Promise<T>): Promise<T> {
+    try {
+      return await opening
+    } catch (error) {
+      await earlier.stop()
+      throw error
+    }
   }
 
   /** Nothing can replace these: their crash is the end of the daemon. */
