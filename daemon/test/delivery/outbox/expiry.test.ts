@@ -122,6 +122,26 @@ describe('Outbox cancelling and expiring', () => {
     expect(next.skips()).toEqual([])
   })
 
+  it('does not take a skip that the peer has stored for a message that arrived', async () => {
+    const test = await openOutbox()
+    const id = await send(test, ['a'], { ttlMs: 10 * SECOND })
+    const session = new TestSession(test.outbox)
+    await test.clock.settle()
+    session.drain()
+    session.attachment.detach()
+    await test.clock.advance(11 * SECOND)
+    const next = new TestSession(test.outbox)
+    await test.clock.settle()
+    next.drain()
+    const last = new TestSession(test.outbox, { marks: next.marks() })
+    expect(states(test, id, 1)).toEqual(['expiring'])
+    await send(test, ['b'])
+    last.drain()
+    last.rejected(1, 1, 'SKIPPED')
+    last.stored(1, 2)
+    expect(states(test, id, 2)).toEqual(['expired/no', 'stored'])
+  })
+
   it('gives up after long silence, and only then', async () => {
     const test = await openOutbox()
     const id = await send(test, ['a'], { ttlMs: 10 * SECOND })

@@ -19,6 +19,7 @@ type Op =
   | { readonly op: 'cancel'; readonly which: number }
   | { readonly op: 'connect' | 'disconnect' | 'settle' | 'fail' }
   | { readonly op: 'read'; readonly count: number; readonly isAnswering: boolean }
+  | { readonly op: 'lose'; readonly count: number }
   | { readonly op: 'wait'; readonly seconds: number }
   | { readonly op: 'crash'; readonly ticks: number }
 
@@ -29,7 +30,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       op: fc.constant('send' as const),
       channel: fc.nat(2),
       count: fc.integer({ min: 1, max: 3 }),
-      ttlSeconds: fc.constantFrom(20, 60, 100_000)
+      ttlSeconds: fc.constantFrom(3, 20, 100_000)
     })
   },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('cancel' as const), which: fc.nat(40) }) },
@@ -38,6 +39,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ op: fc.constant('read' as const), count: fc.nat(6), isAnswering: fc.boolean() })
   },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('lose' as const), count: fc.nat(6) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('wait' as const), seconds: fc.integer({ min: 1, max: 40 }) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('crash' as const), ticks: fc.nat(6) }) }
 )
@@ -69,6 +71,8 @@ class Run {
       case 'read':
         this.receiver.read(step.count, step.isAnswering)
         return
+      case 'lose':
+        return this.receiver.lose(step.count)
       case 'wait':
         return test.clock.advance(step.seconds * SECOND)
       case 'fail':

@@ -39,6 +39,12 @@ export class Receiver {
     this.#attachment = undefined
   }
 
+  /** The link dies with what it carries. */
+  lose(countMax: number): void {
+    for (let count = 0; count < countMax; count++) if (this.#attachment?.take(65_536, true) === undefined) break
+    this.disconnect()
+  }
+
   /** Reads up to `countMax` envelopes, and answers where `isAnswering`. Returns how many there were. */
   read(countMax: number, isAnswering: boolean): number {
     let count = 0
