@@ -37,7 +37,8 @@ describe.each([
     const { result } = await client.call('node.hello', HELLO)
     const { messageBytesMax, requestBytesMax, callCountMax, callBytesMax } = LIMITS
     expect(result).toEqual({
-      ...{ id: 'me@host', version: '0.1.0', apiMajor: 1, apiMinor: 0, features: [], bootId: 'boot', inbox: 'inbox-1' },
+      ...{ id: 'me@host', version: '0.1.0', apiMajor: 1, apiMinor: 0, bootId: 'boot', inbox: rig.inbox.id },
+      ...{ features: ['durable', 'requests', 'transfers'], accepted: [] },
       limits: { messageBytesMax, requestBytesMax, callCountMax, callBytesMax, channelBytesMax: 64 },
       clientId: expect.stringMatching(/^[0-9a-f]{32}$/)
     })
@@ -47,8 +48,8 @@ describe.each([
 
   it('keeps its client ID over connections', async () => {
     const client = await webSocketClient(rig, 'cbor', false)
-    const { result } = await client.call('node.hello', { ...HELLO, clientId: 'mine' })
-    expect(result?.['clientId']).toBe('mine')
+    const { result } = await client.call('node.hello', { ...HELLO, clientId: 'ab'.repeat(16) })
+    expect(result?.['clientId']).toBe('ab'.repeat(16))
   })
 
   it('is told when the versions or features do not fit, and may try again', async () => {

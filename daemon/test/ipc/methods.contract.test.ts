@@ -111,14 +111,61 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     expect(rig.peers.sent[0]).toMatchObject({ channel: 'default', timeoutMs: 10_000 })
   })
 
-  it.each([[{}], [{ durable: true }]])(
-    'messages.send is NOT_SUPPORTED with %j: only what is not durable can be sent',
-    async more => {
-      const answer = await client.call('messages.send', { peer: 'bob', bodies: [body('x')], ...more })
-      expect(errorOf(answer)).toBe('NOT_SUPPORTED')
-      expect(rig.peers.sent).toEqual([])
+  it('messages.send is durable unless told otherwise: on the disk here, to be asked for and taken back', async () => {
+    const { result } = await client.call('messages.send', { peer: 'bob', bodies: [body('one'), body('two')] })
+    const { ids, expiresAt } = result as { ids: { first: string; count: number }[]; expiresAt: number }
+    const [{ first, count } = { first: '', count: 0 }] = ids
+    expect([first, count]).toEqual([expect.stringMatching(/^[0-9a-f]{32}\.1025\.1$/), 2])
+    expect(expiresAt).toBeGreaterThan(0)
+    expect(rig.peers.sent).toEqual([])
+    expect((await client.call('messages.get', { id: first, count: 2 })).result).toEqual({
+      ...{ contact: 'contact-bob', channel: 'default' },
+      ranges: [{ first, count: 2, state: 'accepted' }]
+    })
+    expect((await client.call('node.why', { subject: first })).result).toMatchObject({
+      ...{ subject: 'message', state: 'accepted' },
+      cause: expect.stringContaining('bob')
+    })
+    expect((await client.call('messages.cancel', { id: first, count: 2 })).result).toEqual({})
+    const { result: cancelled } = await client.call('messages.get', { id: first })
+    expect(cancelled).toMatchObject({ ranges: [{ first, count: 1, state: 'cancelled' }] })
+    expect(errorOf(await client.call('messages.get', { id: `${'0'.repeat(32)}.1025.1` }))).toBe('NO_SUCH_MESSAGE')
+  })
+
+  it('messages.send under an idempotencyKey is accepted once', async () => {
+    const params = { peer: 'bob', bodies: [body('one')], idempotencyKey: 'k' }
+    const idsOf = async () => (await client.call('messages.send', params)).result?.['ids']
+    const first = await idsOf()
+    expect(first).toBeDefined()
+    expect(await idsOf()).toEqual(first)
+    expect(errorOf(await client.call('messages.send', { ...params, channel: 'other' }))).toBe('IDEMPOTENCY_CONFLICT')
+  })
+
+  it('node.why tells of a peer', async () => {
+    expect((await client.call('node.why', { subject: 'bob' })).result).toEqual({
+      ...{ subject: 'peer', state: 'offline', since: 1 },
+      cause: 'bob has not been reached since this daemon started',
+      action: 'Check its addresses: `parley peer show bob`.'
+    })
+    expect(errorOf(await client.call('node.why', { subject: 'nobody' }))).toBe('NO_SUCH_PEER')
+    expect(errorOf(await client.call('node.why', { subject: `${'0'.repeat(32)}.1025.1` }))).toBe('NO_SUCH_MESSAGE')
+  })
+
+  it('requests.send tells why there is no answer, and whether it may have been done', async () => {
+    const ask = (params: object) => client.call('requests.send', { name: 'sum', body: body('1 2'), ...params })
+    const failureOf = async (params: object) => {
+      const { code, executed } = (await ask(params)).error?.data ?? {}
+      return [code, executed]
     }
-  )
+    expect(await failureOf({ peer: 'bob' })).toEqual(['NO_RESPONDER', 'no'])
+    expect(await failureOf({ peer: 'alice' })).toEqual(['PEER_OFFLINE', 'no'])
+    expect(await failureOf({ peer: 'nobody' })).toEqual(['NO_SUCH_PEER', 'no'])
+    expect(errorOf(await ask({ peer: 'bob', timeoutMs: 3_600_001 }))).toBe('INVALID_PARAMS')
+    const large = new Uint8Array(MiB + 1)
+    const tooLarge = encoding === 'json' ? Buffer.from(large).toString('base64') : large
+    expect(await failureOf({ peer: 'bob', body: tooLarge })).toEqual(['TOO_LARGE', 'no'])
+    expect(errorOf(await client.call('requests.cancel', { id: 'none' }))).toBe('NO_SUCH_REQUEST')
+  })
 
   it('messages.send takes a body of the largest size and not one byte more', async () => {
     const send = (size: number) => {
@@ -159,6 +206,8 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     ['an empty channel', 'messages.fetch', { consumer: null, filter: { channels: [''] } }, 'filter.channels'],
     ['a place to begin that is none', 'messages.fetch', { consumer: null, from: 'end' }, 'from'],
     ['an index to begin at that is none', 'messages.fetch', { consumer: null, from: { after: -1 } }, 'from'],
+    ['a body that is no bytes', 'requests.send', { peer: 'bob', name: 'sum', body: 5 }, 'body'],
+    ['a request name of control characters', 'requests.send', { peer: 'bob', name: 'a\n', body: 'AA==' }, 'name'],
     ['a filter of nobody', 'messages.fetch', { consumer: null, filter: { peers: [] } }, 'filter.peers'],
     ['a cursor that is none', 'events.fetch', { after: 'yesterday' }, 'after']
   ]
@@ -197,7 +246,8 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
             channel: 'chat',
             id: 'e.1.1'
           },
-          ...{ sentAt: 1_700_000_000_000, redelivered: false, bodies: [body('one'), body('two')] }
+          ...{ sentAt: 1_700_000_000_000, redelivered: false, maybeDuplicate: false },
+          bodies: [body('one'), body('two')]
         }
       ]
     })
@@ -285,11 +335,13 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     const answers = [
       await client.call('messages.subscribe', { consumer: null, credit }),
       await client.call('events.subscribe'),
-      await client.call('messages.credit', { subscription: 'none', ...credit })
+      await client.call('messages.credit', { subscription: 'none', ...credit }),
+      await client.call('requests.serve', { name: 'sum' }),
+      await client.call('requests.unserve', { subscription: 'none' })
     ]
     const codes = isPost
-      ? ['NOT_SUPPORTED', 'NOT_SUPPORTED', 'NOT_SUPPORTED']
-      : [undefined, undefined, 'NO_SUCH_SUBSCRIPTION']
+      ? Array(5).fill('NOT_SUPPORTED')
+      : [undefined, undefined, 'NO_SUCH_SUBSCRIPTION', undefined, 'NO_SUCH_SUBSCRIPTION']
     expect(answers.map(errorOf)).toEqual(codes)
   })
 })

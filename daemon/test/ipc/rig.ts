@@ -5,7 +5,7 @@ import { SystemClock } from '../../src/actor/system-clock.ts'
 import type { Inbox } from '../../src/delivery/inbox/inbox.ts'
 import { Outbox } from '../../src/delivery/outbox/outbox.ts'
 import type { LaneSink } from '../../src/delivery/port.ts'
-import { Requests } from '../../src/delivery/requests/requests.ts'
+import type { Requests } from '../../src/delivery/requests/requests.ts'
 import type { TransfersApi } from '../../src/delivery/transfers/api.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { decodeMessage, type Encoding, encodeMessage } from '../../src/ipc/codec.ts'
@@ -20,6 +20,7 @@ import { Metrics } from '../../src/observe/metrics.ts'
 import { seededRandomBytes } from '../../src/random.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
 import { OPTIONS, openInbox, testSealer } from '../delivery/inbox/support.ts'
+import { loopedRequests } from '../delivery/requests/loop.ts'
 import { type AppEnd, type AppSide, memorySide } from './app-ends.ts'
 
 export const MiB = 1024 * 1024
@@ -54,7 +55,7 @@ export class BookOfPeers implements PeersApi {
   }
 
   get(peer: string): PeerInfo {
-    const info = this.book.get(peer)
+    const info = this.book.get(peer) ?? this.list().find(({ contact }) => contact === peer)
     if (info !== undefined) return info
     throw new DaemonError('NO_SUCH_PEER', `no contact is called ${peer}`, { data: { peer } })
   }
@@ -143,7 +144,7 @@ export interface Rig {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** The local socket with everything behind it, but for the contacts. */
+/** The local socket with everything behind it, but for the contacts. Requests to bob come back here. */
 export async function makeRig(
   makeSide: (clock: Clock, requestBytesMax: number) => Promise<AppSide> = memorySide,
   options: { readonly clock?: Clock; readonly limits?: Partial<IpcLimits> } = {}
@@ -183,11 +184,7 @@ export async function makeRig(
     contactName,
     options: allLimits
   })
-  const requests = new Requests({
-    ...{ clock, randomBytes, limits: allLimits },
-    peer: contact => ({ id: `${contactName(contact)}@host`, name: contactName(contact) }),
-    dial: contact => requests.unreachable(contact, 'PEER_OFFLINE', 'there are no peers here')
-  })
+  const requests = loopedRequests(clock, 'contact-bob', 'bob')
   let isShutDown = false
   const node: NodeApi = {
     status: () => STATUS,
