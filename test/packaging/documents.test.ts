@@ -206,7 +206,7 @@ function commonForm(output: string): string[] {
         .replace(/ {2,}/g, '  ') // columns are as wide as their widest entry
         .replace(/parley:card:\S+/g, 'CARD')
         .replace(/\b[0-9a-f]{64}\b/g, 'FINGERPRINT')
-        .replace(/\b[0-9a-f]{16}(?=[.:]\d)/g, 'EPOCH')
+        .replace(/\b(?:[0-9a-f]{32}|[0-9a-f]{16})(?=[.:]\d)/g, 'EPOCH')
         .replace(/(?<=EPOCH:)\d+/g, 'INDEX')
         .replace(/"[a-z2-7]{16}"/g, 'CONTACT')
         .replace(/\b1[0-9]{12}\b/g, 'TIME')
