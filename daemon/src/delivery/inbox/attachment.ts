@@ -26,7 +26,8 @@ export interface AttachmentHost {
   store(incoming: IncomingLane, run: DurableRun, bytes: number): void
   /** The same for numbers without messages. */
   storeSkip(incoming: IncomingLane, from: number, to: number): void
-  closeLane(sender: Sender, lane: DurableLane): void
+  /** The sender has closed its lane of this number, if it has one. */
+  closeNumber(sender: Sender, number: number): void
   /** Tells all that the sender may not have heard, and forgets what is over. */
   tellAll(sender: Sender): void
 }
@@ -118,10 +119,10 @@ export class Attachment implements IncomingAttachment {
 
   closeLane(number: number): void {
     this.#enter(() => {
+      // It need not have been open on this session.
+      this.#host.closeNumber(this.#sender, number)
       const incoming = this.#lanes.get(number)
-      if (incoming === undefined) throw violation('a lane is closed that was never opened')
-      this.#host.closeLane(this.#sender, incoming.lane)
-      this.#host.credit.close(incoming)
+      if (incoming !== undefined) this.#host.credit.close(incoming)
     })
   }
 

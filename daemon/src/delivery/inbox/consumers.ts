@@ -107,6 +107,8 @@ export class Consumers {
         consumer = Consumer.of(record)
         this.#add(consumer)
       } else consumer.restore(record)
+      // What reads goes on reading, and the disk is to know.
+      if (consumer.reader !== undefined) this.write(consumer)
       // A daemon that ended while something read as it cannot know what that was given.
       if (isStart && record.isReading) consumer.givenEnd = Math.max(consumer.givenEnd, core.log.end)
     }

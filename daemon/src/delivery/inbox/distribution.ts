@@ -160,7 +160,7 @@ export class Distribution {
   /** Takes an entry out of the log, whoever has not read it. */
   letGo(entry: Entry): void {
     if (entry.isGone) return
-    if (!entry.isHandled || entry.durable === undefined) this.#evictedCount += entry.end - entry.first
+    this.#evictedCount += entry.end - entry.first
     this.#remove(entry)
   }
 

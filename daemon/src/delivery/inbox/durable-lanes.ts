@@ -115,10 +115,12 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     const { lane: number, channel, epoch } = opening
     if (!sender.isCurrent(epoch)) this.#beginEpoch(sender, session, epoch)
     const known = sender.find(epoch, number)
-    if (known !== undefined) {
-      if (known.channel === channel) return known
+    if (known !== undefined && known.channel !== channel) {
       throw new PeerFault('PROTOCOL_VIOLATION', 'a durable lane with another channel')
     }
+    if (known !== undefined && !known.isClosed) return known
+    // Only a sender that was restored opens again what it closed: it then begins behind what it knows, and not behind what was here.
+    if (known !== undefined) this.#forget(sender, known)
     // A sender has one lane for a channel; what it says of the end of the one before may have been lost.
     const before = sender.ofChannel(channel)
     if (before !== undefined) this.closeLane(sender, before)
@@ -170,7 +172,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   }
 
   closeLane(sender: Sender, lane: DurableLane): void {
-    if (lane.isClosed) return
+    if (lane.isClosed || sender.lanes.get(lane.number) !== lane) return
     lane.isClosed = true
     sender.lanes.delete(lane.number)
     sender.closed.add(lane)
@@ -186,6 +188,11 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
       if (!sender.isCurrent(lane.epoch)) sender.tell(lane.everything())
       if (lane.entryCount === 0) this.#forget(sender, lane)
     }
+  }
+
+  closeNumber(sender: Sender, number: number): void {
+    const lane = sender.lanes.get(number)
+    if (lane !== undefined) this.closeLane(sender, lane)
   }
 
   bodies(entry: Entry): readonly Uint8Array[] | undefined {
@@ -233,7 +240,12 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     if (!this.isAvailable) return
     commit.write(entry, () => ({ type: 'delete', sublevel: 'inbox', key: runKey(entry.first) }))
     this.#dirty(lane)
-    if (sender !== undefined && lane.isClosed && lane.entryCount === 0 && sender.isCurrent(lane.epoch)) {
+    if (
+      sender !== undefined &&
+      lane.isClosed &&
+      lane.entryCount === 0 &&
+      (lane.isForgotten || sender.isCurrent(lane.epoch))
+    ) {
       this.#forget(sender, lane)
     }
     commit.afterwards(nothing)
@@ -413,11 +425,11 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   }
 
   #forget(sender: Sender, lane: DurableLane): void {
+    sender.closed.delete(lane)
+    if (sender.lanes.get(lane.number) === lane) sender.lanes.delete(lane.number)
     if (lane.isForgotten) return
     this.#dirty(lane)
     lane.isForgotten = true
-    sender.closed.delete(lane)
-    sender.lanes.delete(lane.number)
     this.#deps.commit.afterwards(nothing)
   }
 

@@ -2,6 +2,7 @@ import type { EventBody } from '@parley/client-sdk/contract'
 import { VirtualClock } from '../../../src/actor/virtual-clock.ts'
 import type { Inbox, InboxDeps, InboxOptions } from '../../../src/delivery/inbox/inbox.ts'
 import type { Credit, IncomingAttachment, Receipt } from '../../../src/delivery/port.ts'
+import { PeerFault } from '../../../src/peer/fault.ts'
 import { seededRandomBytes } from '../../../src/random.ts'
 import { MemoryDisk, MemoryStore } from '../../../src/store/memory.ts'
 import { openInbox } from './support.ts'
@@ -17,6 +18,8 @@ export interface TestSession {
   /** `stored 1025:1-3`, `rejected 1025:4-4 SKIPPED`, in order. */
   readonly receipts: string[]
   readonly credits: Map<number, Credit>
+  /** For a test's own count. */
+  readonly sent: Map<number, { messages: number; bytes: number }>
   /** Sends a run of bodies, each of `size` bytes that all hold its number. */
   run(first: number, count: number, asked?: { lane?: number; size?: number; maybeDuplicate?: boolean }): void
 }
@@ -111,7 +114,7 @@ export class Host {
     for (const [lane, channel] of Object.entries(lanes)) attachment.open({ lane: Number(lane), channel, epoch })
     if (isActive) attachment.activate()
     return {
-      ...{ attachment, receipts, credits },
+      ...{ attachment, receipts, credits, sent: new Map() },
       run: (first, count, { lane = LANE, size = 10, maybeDuplicate = false } = {}) =>
         attachment.run({
           ...{ lane, first, acceptedAt: 1_700_000_000_000, ttlLeftMs: 1_000, maybeDuplicate },
@@ -125,4 +128,15 @@ export class Host {
 function describe({ epoch, lane, state, from, to, reason }: Receipt): string {
   const old = epoch[0] === EPOCH[0] ? '' : `${epoch[0]?.toString(16)}:`
   return `${STATES[state]} ${old}${lane}:${from}-${to}${reason === '' ? '' : ` ${reason}`}`
+}
+
+/** The code with which a peer's doing is refused; `none` where it is not. */
+export function faultOf(code: () => void): string {
+  try {
+    code()
+  } catch (error) {
+    if (error instanceof PeerFault) return error.code
+    throw error
+  }
+  return 'none'
 }
