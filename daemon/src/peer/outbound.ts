@@ -35,6 +35,8 @@ export class Outbound {
   #requests: Attached<RequestAttachment> | undefined
   /** The link that carried durable lanes last, until it is over. */
   #former: OpenLink | undefined
+  /** Credit for requests that came by a link before they went out on it: two links may be up, and the sides do not change over at once. */
+  readonly #earlyCredit = new WeakMap<OpenLink, Credit>()
   /** Links that carried requests, until they are over. */
   readonly #carriers = new Set<OpenLink>()
   /** The peer's process whose link ended last, and when. */
@@ -70,13 +72,15 @@ export class Outbound {
   }
 
   /**
-   * Credit by `open` for a durable lane, or for requests, which have lane 0. Of a link that carries nothing any more it means nothing.
+   * Credit by `open` for a durable lane, or for requests, which have lane 0. For a durable lane of a link that carries none any more it means
+   * nothing.
    *
    * @throws {PeerFault} `PROTOCOL_VIOLATION`
    */
   credit(open: OpenLink, credit: Credit): void {
     const attached = credit.lane === 0 ? this.#requests : this.#lanes
     if (attached?.open === open) attached.attachment.credit(credit)
+    else if (credit.lane === 0) this.#earlyCredit.set(open, credit)
   }
 
   /** A link is over. `isInOrder` where both sides have ended it, and read what was on it. */
@@ -119,6 +123,8 @@ export class Outbound {
     })
     this.#requests = { open: current, attachment }
     this.#carriers.add(current)
+    const early = this.#earlyCredit.get(current)
+    if (early !== undefined) attachment.credit(early)
   }
 
   #leaveRequests(): void {
