@@ -170,7 +170,7 @@ export class Book {
   deleteEntry(entry: Entry): void {
     entry.home.homeCount--
     entry.isGone = true
-    this.commit.write(entry, () => ({ type: 'delete', sublevel: 'outbox', key: this.entryKey(entry) }))
+    this.delete(entry, 'outbox', this.entryKey(entry))
   }
 
   entryKey(entry: Entry): Uint8Array {

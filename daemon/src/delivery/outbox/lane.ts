@@ -195,11 +195,15 @@ export class Lane {
     return added
   }
 
-  /** Keeps the lists short: what is oldest in one that is too long is forgotten, with everything before it. */
+  /**
+   * Keeps the lists short: what is oldest in one that is too long is forgotten, with everything before it, but nothing that still waits
+   * to be stored.
+   */
   forgetOldest(): void {
     const bound = (ranges: readonly Range[], countMax: number) => {
       const excess = ranges[ranges.length - countMax - 1]
-      if (excess !== undefined) this.forgottenThrough = Math.max(this.forgottenThrough, excess.to)
+      if (excess === undefined) return
+      this.forgottenThrough = Math.max(this.forgottenThrough, Math.min(excess.to, this.stored))
     }
     bound(this.rejected, REJECTION_COUNT_MAX)
     const sets = [this.handled, this.cancelled, this.expiredNo, this.expiredMaybe]

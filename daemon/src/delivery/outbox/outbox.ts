@@ -21,6 +21,8 @@ export type { OutboxDeps, OutboxOptions } from './book.ts'
 
 /** Leaps of the clock, silence and idle lanes are looked for so often. */
 const TICK_MS = 60_000
+/** That a peer is in session is noted on the disk so often. */
+const HEARD_STEP_MS = 3_600_000
 
 /** What belongs together from one loss of the store to the next. */
 interface Live {
@@ -283,10 +285,11 @@ export class Outbox implements OutboxApi, DurableSending {
     this.#schedule()
   }
 
-  /** Ends a rest that is over, and forgets lanes that are not needed. */
+  /** Notes that a peer in session is no silent one, ends a rest that is over, and forgets lanes that are not needed. */
   #look(live: Live, contact: ContactLanes): void {
     const { book, removing } = live
     const now = book.nowMs()
+    if (contact.attachment !== undefined && now - contact.heardMs >= HEARD_STEP_MS) this.#hear(live, contact)
     if (contact.restUntilMs > 0 && now >= contact.restUntilMs) {
       contact.restUntilMs = 0
       this.#deps.health.clear(`identity-cloned/${contact.contact}`)

@@ -85,6 +85,7 @@ export class Settling {
       }
     }
     if (told !== undefined) {
+      if (lane.hole !== undefined && to >= lane.hole.to) lane.hole = undefined
       for (const entry of [...lane.unsettled]) {
         if (entry.first < told.from || entry.last > told.to) continue
         lane.unsettled.delete(entry)

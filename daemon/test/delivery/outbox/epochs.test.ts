@@ -171,6 +171,19 @@ describe('Outbox and a peer that has forgotten', () => {
     expect(fourth.taken).toEqual([])
   })
 
+  it('has done with the hole once the peer says that it has skipped it', async () => {
+    const test = await openOutbox()
+    await send(test, ['a'])
+    const first = await session(test)
+    first.stored(1, 1)
+    const second = await session(test)
+    second.rejected(1, 1, 'SKIPPED')
+    second.stored(1, 1)
+    const third = new TestSession(test.outbox, 'stored')
+    third.drain()
+    expect(third.skips()).toEqual([])
+  })
+
   it('takes a lane that the peer does not know at all as forgotten from its start', async () => {
     const test = await openOutbox()
     await send(test, ['a'])

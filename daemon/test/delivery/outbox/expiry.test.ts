@@ -52,6 +52,24 @@ describe('Outbox cancelling and expiring', () => {
     expect(session.bodies()).toEqual(['b'])
   })
 
+  it('forgets nothing that waits, however many others are cancelled', async () => {
+    const test = await openOutbox()
+    const id = await send(
+      test,
+      Array.from({ length: 1_400 }, () => 'a')
+    )
+    for (let number = 2; number <= 1_400; number += 2) await test.outbox.cancel(id.replace(/1$/, `${number}`), 1)
+    expect(states(test, id, 3)).toEqual(['accepted', 'cancelled', 'accepted'])
+    const session = new TestSession(test.outbox)
+    await test.clock.settle()
+    session.drain()
+    session.stored(1, 1_400)
+    expect(told(test).filter(line => line.startsWith('stored'))).toHaveLength(700)
+    session.handled(1, 1)
+    expect(() => test.outbox.get(id, 1)).toThrow(expect.objectContaining({ code: 'NO_SUCH_MESSAGE' }))
+    expect(states(test, id.replace(/1$/, '1399'), 2)).toEqual(['stored', 'cancelled'])
+  })
+
   it('joins skips that touch', async () => {
     const test = await openOutbox()
     const id = await send(test, ['a'])
