@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { Counters } from '../../../src/observe/counters.ts'
+import { Metrics } from '../../../src/observe/metrics.ts'
+import { crash, DAY, openOutbox, request, send, states, TestSession, text } from './support.ts'
+
+describe('Outbox from its start to its end', () => {
+  it('puts what it was given on disk before it ends, and refuses what comes then', async () => {
+    const test = await openOutbox()
+    const accepting = test.outbox.accept(request({ bodies: [text('last')] }))
+    const stopping = test.outbox.stop()
+    expect(() => test.outbox.accept(request())).toThrow(expect.objectContaining({ code: 'SHUTTING_DOWN' }))
+    const { ids } = await accepting
+    await stopping
+    expect(await test.outbox.actor.exited).toMatchObject({ type: 'normal' })
+    const after = await crash(test)
+    expect(states(after, ids[0]?.first ?? '', 1)).toEqual(['accepted'])
+  })
+
+  it('sends nothing to sessions from before a loss of the store, and goes on with those after it', async () => {
+    const test = await openOutbox()
+    await send(test, ['a'])
+    const before = new TestSession(test.outbox)
+    await test.clock.settle()
+    test.outbox.storeLost()
+    const during = new TestSession(test.outbox)
+    before.takeAll()
+    during.takeAll()
+    before.attachment.credit({ lane: 1_025, messages: 1, bytes: 1 })
+    expect([...before.taken, ...during.taken]).toEqual([])
+    expect(() => test.outbox.get('00', 1)).toThrow(expect.objectContaining({ code: 'STORE_UNAVAILABLE' }))
+    await test.outbox.reload()
+    before.takeAll()
+    before.attachment.detach()
+    const after = new TestSession(test.outbox)
+    await test.clock.settle()
+    after.drain()
+    expect(before.taken).toEqual([])
+    expect(after.bodies()).toEqual(['a'])
+  })
+
+  it('shows what waits, how old it is and how many messages share a write', async () => {
+    const test = await openOutbox()
+    const metrics = new Metrics(new Counters(), { hasProcessMetrics: false })
+    test.outbox.register(metrics)
+    await Promise.all([send(test, ['abc']), send(test, ['de'])])
+    await test.clock.advance(5_000)
+    const shown = await metrics.text()
+    expect(shown).toContain('parley_outbox_messages 2')
+    expect(shown).toContain('parley_outbox_bytes 5')
+    expect(shown).toContain('parley_outbox_oldest_age_seconds 5')
+    expect(shown).toContain('parley_outbox_committed_messages_total 2')
+    expect(shown).toContain('parley_outbox_commits_total 1')
+  })
+
+  it('forgets the sends of programs that were not heard for long, and of the oldest where there are too many', async () => {
+    const test = await openOutbox({ options: { clientCountMax: 2 } })
+    const numbered = (client: string) => request({ key: { client, number: 1, answeredThrough: 0 } })
+    for (const client of ['one', 'two', 'three']) await test.outbox.accept(numbered(client))
+    expect(await test.outbox.acceptedOf('one')).toEqual([])
+    expect(await test.outbox.acceptedOf('three')).toHaveLength(1)
+    await test.clock.advance(DAY + 120_000)
+    expect(await test.outbox.acceptedOf('three')).toEqual([])
+    const after = await crash(test)
+    expect(await after.outbox.acceptedOf('three')).toEqual([])
+  })
+
+  it('remembers which epochs a blocked contact knows', async () => {
+    const test = await openOutbox()
+    await send(test, ['a'])
+    const session = new TestSession(test.outbox)
+    await test.clock.settle()
+    session.drain()
+    test.outbox.forgetContact('bob', 'blocked')
+    await test.clock.settle()
+    const after = await crash(test)
+    await send(after, ['b'])
+    const next = new TestSession(after.outbox, { marks: session.marks() })
+    await after.clock.settle()
+    next.drain()
+    expect(next.bodies()).toEqual(['b'])
+    expect(after.events.filter(({ kind }) => kind === 'store.rolled-back')).toEqual([])
+  })
+})
