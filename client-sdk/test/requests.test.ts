@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { connect } from '../src/connect.ts'
 import type { Notifications } from '../src/contract/methods.ts'
 import type { ParleyError } from '../src/errors.ts'
 import { Refusal as Refused } from '../src/requests.ts'
 import { codeOf, connected, failureOf } from './support/connected.ts'
+import { RealServer } from './support/real-server.ts'
 import { bytes, Refusal, type StandInDaemon } from './support/stand-in-daemon.ts'
 
 const text = (body: Uint8Array | undefined) => new TextDecoder().decode(body)
@@ -219,5 +221,41 @@ describe('serving', () => {
     await parley.close()
     await third.ended
     expect(await codeOf(parley.serve('d', () => '').ready())).toBe('CLOSED')
+  })
+})
+
+describe("with the daemon's own server", () => {
+  it('a request is answered, refused, timed out, and taken over, by one program and the other', async () => {
+    const { server, clock, open } = RealServer.inMemory()
+    await server.start()
+    const options = { socket: 'memory', open, clock, random: () => 0.5 }
+    await using asker = await connect(options)
+    await using first = await connect({ ...options, name: 'first' })
+    expect(await codeOf(asker.request('me', 'sum', '1 2'))).toBe('NO_RESPONDER')
+    const serving = first.serve('sum', ({ text, contact, fromName }) => {
+      if (text() === 'no') throw new Refused('just no', 'NO')
+      return text() === 'never' ? new Promise<string>(() => undefined) : `${text()} for ${fromName} (${contact})`
+    })
+    await serving.ready()
+    expect(text(await asker.request('me', 'sum', '1 2'))).toBe('1 2 for me (c-me)')
+    expect(await failureOf(asker.request('me', 'sum', 'no'))).toMatchObject({
+      ...{ code: 'REQUEST_REFUSED', message: 'just no' },
+      data: { refusal: 'NO', executed: 'unknown' }
+    })
+    const late = failureOf(asker.request('me', 'sum', 'never', { timeoutMs: 500 }))
+    await clock.advance(500)
+    expect(await late).toMatchObject({ code: 'DEADLINE', data: { executed: 'unknown' } })
+    expect(await codeOf(asker.serve('sum', () => '').ready())).toBe('RESPONDER_BUSY')
+
+    const stop = new AbortController()
+    const aborted = asker.request('me', 'sum', 'never', { signal: stop.signal })
+    await clock.settle()
+    stop.abort(new Error('enough'))
+    await expect(aborted).rejects.toThrow('enough')
+
+    await asker.serve('sum', () => 'taken', { takeover: true }).ready()
+    expect(await codeOf(serving.ended)).toBe('TAKEN_OVER')
+    expect(text(await first.request('me', 'sum', 'x'))).toBe('taken')
+    await server.stop()
   })
 })
