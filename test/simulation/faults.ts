@@ -167,7 +167,7 @@ const clockStep: Act = {
 
 /** A message is on its way when its peer goes silent for longer than anybody waits. */
 const eclipse: Act = {
-  weight: 2,
+  weight: 4,
   run: async (simulation, town) => {
     const { world } = simulation
     const { host, peer } = town

@@ -9,7 +9,7 @@ import type { Tally } from './tally.ts'
 import { World } from './world.ts'
 
 const NAMES = ['ann', 'ben', 'cy']
-const STEPS = 45
+const STEPS = 50
 /** Longer than a hold of expiry and any wait between dials. */
 const SETTLE_MS_MAX = 900_000
 /** On a quiet network nobody waits longer, rekeys included. */
@@ -17,7 +17,7 @@ const CALM_MS_MAX = 3_000
 
 /** Low, so that everything that has a limit meets it. */
 const LIMITS: Partial<Config['limits']> = {
-  rekeyAfterWraps: 48,
+  rekeyAfterWraps: 24,
   sessionWrapsMax: 4_096,
   backOffMaxMs: 5_000,
   outboxMessageCountMax: 150,
@@ -224,6 +224,7 @@ export class Simulation {
       for (const other of hosts) if (other !== host) network.delay(host.keyring.nodeId, other.keyring.nodeId, 1)
     }
     await this.#inSession()
+    await this.world.until(() => hosts.every(host => host.isUp && host.node.status().ready))
     for (const apps of this.#apps.values()) {
       apps.isSlow = false
       apps.isEager = true
