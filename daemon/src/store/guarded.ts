@@ -51,15 +51,20 @@ export class GuardedStore implements Store {
     this.#options = options
   }
 
-  /** Opens the store and proves that it can be written. Tells no listener: the caller knows. */
+  /**
+   * Opens the store and proves that it can be written. Where it cannot, the reserve is given up, and that is tried once more. Tells no
+   * listener: the caller knows.
+   */
   async open(): Promise<void> {
     if (this.#state !== 'closed') return
-    await this.#deps.store.open()
+    const { reserve } = this.#deps
     try {
-      await this.#probe()
+      await this.#openProved()
     } catch (error) {
-      await this.#deps.store.close()
-      throw error
+      const isUnavailable = error instanceof DaemonError && error.code === 'STORE_UNAVAILABLE'
+      if (!isUnavailable || reserve === undefined) throw error
+      await reserve.release()
+      await this.#openProved()
     }
     await this.#fillReserve()
     this.#state = 'available'
@@ -112,8 +117,7 @@ export class GuardedStore implements Store {
     try {
       await store.close()
       await reserve?.release()
-      await store.open()
-      await this.#probe()
+      await this.#openProved()
     } catch (error) {
       if (this.#state !== 'lost') return
       onChange({ isAvailable: false, error })
@@ -124,6 +128,17 @@ export class GuardedStore implements Store {
     if (this.#state !== 'lost') return
     this.#state = 'available'
     onChange({ isAvailable: true })
+  }
+
+  async #openProved(): Promise<void> {
+    const { store } = this.#deps
+    try {
+      await store.open()
+      await this.#probe()
+    } catch (error) {
+      await store.close()
+      throw error
+    }
   }
 
   /** Fresh bytes each time, so that an old probe cannot pass for the new one. */

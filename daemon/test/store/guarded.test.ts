@@ -197,6 +197,23 @@ describe('GuardedStore', () => {
     expect(log).toEqual(['fill', 'lost', 'release', 'fill', 'available'])
   })
 
+  it('gives its reserve up where the disk is too full for the first opening', async () => {
+    const release = async () => {
+      log.push('release')
+      disk.isFull = false
+    }
+    guarded = make({ fill: async () => void log.push('fill'), release })
+    disk.isFull = true
+    await guarded.open()
+    await write(1)
+    expect(log).toEqual(['release', 'fill'])
+    await guarded.close()
+    // A store that another process has open is no full disk.
+    disk.canOpen = false
+    await expect(guarded.open()).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+    expect(log).toEqual(['release', 'fill'])
+  })
+
   it('serves without a reserve where there is no room for one', async () => {
     guarded = make({ fill: () => Promise.reject(new Error('no space')), release: () => Promise.resolve() })
     await guarded.open()
