@@ -1,4 +1,4 @@
-import type { EventBody, NodeStatus } from '@parley/client-sdk/contract'
+import type { NodeStatus } from '@parley/client-sdk/contract'
 import type { Config } from '@parley/config'
 import { Actor, type Exit } from './actor/actor.ts'
 import type { Clock, Timer } from './actor/clock.ts'
@@ -19,7 +19,6 @@ import { HealthBoard } from './observe/health.ts'
 import type { Log } from './observe/log-port.ts'
 import { Metrics } from './observe/metrics.ts'
 import { RefusedLog } from './observe/refused.ts'
-import { Troubles } from './observe/troubles.ts'
 import { Directory } from './peer/directory.ts'
 import { FEATURES, SESSION_PROTOCOL } from './peer/hello.ts'
 import { type ManagerMessage, PeerManager } from './peer/manager.ts'
@@ -109,7 +108,6 @@ class Node implements ParleyNode {
   readonly #counters = new Counters()
   readonly #events: Events
   readonly #health: HealthBoard
-  readonly #troubles: Troubles
   readonly #metrics: Metrics
   readonly #refused: RefusedLog
   readonly #failed = Promise.withResolvers<Error>()
@@ -129,7 +127,6 @@ class Node implements ParleyNode {
     this.failed = this.#failed.promise
     this.#events = new Events({ clock, epoch: hex(randomBytes(8)), options: config.limits })
     this.#health = new HealthBoard(clock, this.#events.emit, ['store', 'network'])
-    this.#troubles = new Troubles(this.#health, clock)
     this.#metrics = new Metrics(this.#counters, { hasProcessMetrics: deps.ownsProcess })
     this.#refused = new RefusedLog(clock)
     this.#metrics.gauge('sessions', 'Contacts in session.', () => this.#parts?.manager.sessionCount ?? 0)
@@ -204,7 +201,6 @@ class Node implements ParleyNode {
     const parts = this.#parts
     this.#parts = undefined
     this.#poll?.cancel()
-    this.#troubles.stop()
     this.#events.emit({ kind: 'node.stopping' })
     if (parts !== undefined) await this.#stopParts(parts)
     await transport.stop()
@@ -308,14 +304,21 @@ class Node implements ParleyNode {
     const { store, clock, randomBytes, config, log } = this.#deps
     const deps = {
       ...{ store, sealer, clock, randomBytes, log },
-      emit: (body: EventBody) => {
-        this.#events.emit(body)
-        this.#troubles.note(body)
-      },
+      emit: this.#events.emit,
       contactName: (contact: string) => directory.byContact(contact)?.name ?? contact
     }
     const { limits } = config
-    const inbox = await Inbox.open({ ...deps, options: { ...limits, keptBytesMax: limits.inboxBytesMax / KEPT_SHARE } })
+    const inbox = await Inbox.open({
+      ...deps,
+      options: { ...limits, keptBytesMax: limits.inboxBytesMax / KEPT_SHARE },
+      damaged: sublevel =>
+        this.#health.report(sublevel, {
+          state: 'degraded',
+          code: 'RECORD_DAMAGED',
+          detail: 'received messages were lost: their record does not open',
+          action: 'See the store.damaged events for which; their senders are told. Check the disk.'
+        })
+    })
     const outbox = await this.#orStop(inbox, Outbox.open({ ...deps, health: this.#health, options: limits }))
     const requests = new Requests({
       clock,
