@@ -17,7 +17,7 @@ interface Sent {
 type Op =
   | { readonly op: 'send'; readonly channel: number; readonly count: number; readonly ttlSeconds: number }
   | { readonly op: 'cancel'; readonly which: number }
-  | { readonly op: 'connect' | 'disconnect' | 'settle' | 'fail' }
+  | { readonly op: 'connect' | 'disconnect' | 'settle' | 'fail' | 'lose-late' }
   | { readonly op: 'read'; readonly count: number; readonly isAnswering: boolean }
   | { readonly op: 'lose'; readonly count: number }
   | { readonly op: 'wait'; readonly seconds: number }
@@ -34,7 +34,10 @@ const op: fc.Arbitrary<Op> = fc.oneof(
     })
   },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('cancel' as const), which: fc.nat(40) }) },
-  { weight: 5, arbitrary: fc.record({ op: fc.constantFrom('connect', 'disconnect', 'settle', 'settle', 'fail') }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ op: fc.constantFrom('connect', 'disconnect', 'settle', 'settle', 'fail', 'lose-late') })
+  },
   {
     weight: 4,
     arbitrary: fc.record({ op: fc.constant('read' as const), count: fc.nat(6), isAnswering: fc.boolean() })
@@ -73,6 +76,8 @@ class Run {
         return
       case 'lose':
         return this.receiver.lose(step.count)
+      case 'lose-late':
+        return this.#loseUntilTooLate()
       case 'wait':
         return test.clock.advance(step.seconds * SECOND)
       case 'fail':
@@ -114,6 +119,18 @@ class Run {
       expect(places).toEqual([...places].sort((a, b) => a - b))
     }
     expect(outbox.queue()).toEqual({ messages: 0, bytes: 0 })
+  }
+
+  /** What is on the wire is lost, its time goes by, and of what follows the peer's answers are. */
+  async #loseUntilTooLate(): Promise<void> {
+    const { clock, outbox } = this.#test
+    this.receiver.connect(outbox)
+    await clock.settle()
+    this.receiver.lose(20)
+    await clock.advance(4 * SECOND)
+    this.receiver.connect(outbox)
+    await clock.settle()
+    this.receiver.read(20, false)
   }
 
   async #again(restart: () => Promise<void>): Promise<void> {
