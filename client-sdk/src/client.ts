@@ -13,7 +13,8 @@ import { MessageTracker } from './message-tracker.ts'
 import { type CallOptions, Peers } from './peers.ts'
 import type { Receipt, RunReceipt } from './receipt.ts'
 import { Asker, type RequestHandler, type RequestOptions, RequestServer, type ServeOptions } from './requests.ts'
-import { Sender, type SendOptions } from './sender.ts'
+import type { SendOptions } from './send-options.ts'
+import { Sender } from './sender.ts'
 import { Transfers } from './transfers.ts'
 
 /** How long `close` waits for what is under way. */

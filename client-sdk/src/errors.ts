@@ -44,3 +44,8 @@ export function withData(error: ParleyError, data: Readonly<Record<string, unkno
   const { code, message, cause, retryable, action } = error
   return new ParleyError(code, message, { cause, retryable, action, data: { ...error.data, ...data } })
 }
+
+/** The daemon is away. `accepted` tells whether it may have taken what was to be sent. */
+export function unreachable(cause: unknown, accepted: 'no' | 'unknown'): ParleyError {
+  return new ParleyError('DAEMON_UNREACHABLE', undefined, { cause, data: { accepted } })
+}

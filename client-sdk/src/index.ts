@@ -19,7 +19,7 @@ export {
   type RequestServer,
   type ServeOptions
 } from './requests.ts'
-export type { SendOptions } from './sender.ts'
+export type { SendOptions } from './send-options.ts'
 export type { AppSocket, AppSocketEnd, AppSocketReader, OpenSocket } from './socket.ts'
 export { CHUNK_BYTES } from './transfer-hash.ts'
 export type { ReceivedFile, ReceiveFileOptions, TransferSink } from './transfer-receive.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SendOptions } from '../src/sender.ts'
+import type { SendOptions } from '../src/send-options.ts'
 import { codeOf, connected, failureOf } from './support/connected.ts'
 import { type App, EXPIRES_AT, Refusal } from './support/stand-in-daemon.ts'
 
