@@ -67,6 +67,11 @@ export class GroupCommit {
     this.#deps.clock.endOfTurn(() => this.#deps.run(this.#flush))
   }
 
+  /** The batch goes to disk soon; nobody waits for it. */
+  soon(): void {
+    this.afterwards(() => undefined)
+  }
+
   /** @throws {DaemonError} `STORE_UNAVAILABLE` */
   synced(): Promise<void> {
     return new Promise((resolve, reject) => this.afterwards(resolve, reject))

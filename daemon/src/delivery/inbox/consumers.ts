@@ -1,4 +1,4 @@
-import type { ConsumerInfo, EventBody, From } from '@parley/client-sdk/contract'
+import type { ConsumerInfo, From } from '@parley/client-sdk/contract'
 import { DaemonError } from '../../errors.ts'
 import type { GroupCommit } from '../commit.ts'
 import { Consumer } from './consumer.ts'
@@ -12,7 +12,6 @@ export interface ConsumersDeps {
   readonly commit: GroupCommit
   readonly records: InboxRecords
   readonly elapsed: Elapsed
-  readonly emit: (body: EventBody) => void
   readonly consumerCountMax: number
   /** The index after which `from` begins. @throws {DaemonError} `CURSOR_GONE` */
   readonly startOf: (from: From, filter: ContactFilter) => number

@@ -178,7 +178,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     sender.closed.add(lane)
     this.#dirty(lane)
     if (lane.entryCount === 0) this.#forget(sender, lane)
-    this.#deps.commit.afterwards(nothing)
+    this.#deps.commit.soon()
   }
 
   tellAll(sender: Sender): void {
@@ -225,7 +225,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     const { firstSeq, end, first } = entry
     this.#tellLater(lane, lane.reject(firstSeq, firstSeq + end - first - 1, reason))
     this.#log.letGo(entry)
-    this.#deps.commit.afterwards(nothing)
+    this.#deps.commit.soon()
   }
 
   removed(entry: Entry): void {
@@ -248,7 +248,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     ) {
       this.#forget(sender, lane)
     }
-    commit.afterwards(nothing)
+    commit.soon()
   }
 
   setAside(entry: Entry): void {
@@ -261,7 +261,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     if (value !== undefined) this.moveAside(key, value)
     const last = firstSeq + end - first - 1
     this.#tellLater(lane, lane.reject(firstSeq, last, 'RECORD_DAMAGED'))
-    commit.afterwards(nothing)
+    commit.soon()
     const ids = idRange(hexOf(lane.epoch), lane.number, firstSeq, last)
     this.tellDamage({ ids, indexes: { from: first, to: end - 1 } })
   }
@@ -313,7 +313,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     for (const lane of [...sender.lanes.values(), ...sender.closed]) this.#forget(sender, lane)
     this.senders.delete(contact)
     if (sender.epoch !== undefined) commit.write(sender, () => records.deleteSender(contact))
-    commit.afterwards(nothing)
+    commit.soon()
   }
 
   get #log(): Distribution {
@@ -430,7 +430,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     if (lane.isForgotten) return
     this.#dirty(lane)
     lane.isForgotten = true
-    this.#deps.commit.afterwards(nothing)
+    this.#deps.commit.soon()
   }
 
   /** Lets go the oldest of what was handled and waits for other consumers, of the lane, then of the contact, then of all. */
@@ -468,9 +468,4 @@ function encodeEntry(entry: Entry): Uint8Array {
 
 function laneName({ contact, epoch, number }: DurableLane): { contact: string; epoch: Uint8Array; lane: number } {
   return { contact, epoch, lane: number }
-}
-
-/** The batch goes to disk soon; nobody waits for it. */
-function nothing(): void {
-  // Nothing is left to do once it is there.
 }

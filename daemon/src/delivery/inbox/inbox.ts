@@ -1,15 +1,9 @@
-import type { ConsumerInfo, EventBody, From, InboxInfo } from '@parley/client-sdk/contract'
+import type { ConsumerInfo, From, InboxInfo } from '@parley/client-sdk/contract'
 import { Actor, type Exit, UnexpectedMessageError } from '../../actor/actor.ts'
-import type { Clock } from '../../actor/clock.ts'
 import { DaemonError } from '../../errors.ts'
 import { hexOf } from '../../identity/fields.ts'
-import type { Log } from '../../observe/log-port.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import { PeerFault } from '../../peer/fault.ts'
-import type { RandomBytes } from '../../random.ts'
-import type { Store } from '../../store/port.ts'
-import type { Sealer } from '../../store/sealer.ts'
-import { GroupCommit } from '../commit.ts'
 import type {
   DurableReceiving,
   IncomingAttachment,
@@ -19,41 +13,16 @@ import type {
   LaneSink,
   Receiving
 } from '../port.ts'
-import { Bodies } from './bodies.ts'
 import type { Consumer } from './consumer.ts'
-import { Consumers } from './consumers.ts'
-import { Distribution, type DistributionOptions } from './distribution.ts'
-import { DurableLanes, type DurableLanesOptions } from './durable-lanes.ts'
 import { Elapsed } from './elapsed.ts'
-import { Indexes } from './indexes.ts'
 import { type Kept, loadKept } from './load.ts'
-import { type FetchRequest, type FetchResult, Pulls } from './pulls.ts'
+import { createParts, type InboxDeps, type Parts } from './parts.ts'
+import type { FetchRequest, FetchResult } from './pulls.ts'
 import { Reader, type ReaderOptions } from './reader.ts'
-import { Readers, type ReadRequest } from './readers.ts'
+import type { ReadRequest } from './readers.ts'
 import { InboxRecords } from './records.ts'
-import { Retention } from './retention.ts'
 import { indexOfKey } from './run-record.ts'
-
-export interface InboxOptions extends DistributionOptions, DurableLanesOptions {
-  readonly consumerCountMax: number
-  readonly inboxRetentionMs: number
-  readonly bodyCacheBytesMax: number
-}
-
-export interface InboxDeps {
-  /** Open. */
-  readonly store: Store
-  readonly sealer: Sealer
-  readonly clock: Clock
-  readonly randomBytes: RandomBytes
-  readonly emit: (body: EventBody) => void
-  readonly log: Log
-  readonly options: InboxOptions
-  /** What the owner calls a contact now; its contact ID where it is none any more. */
-  readonly contactName: (contact: string) => string
-  /** A record was set aside. */
-  readonly damaged?: (sublevel: string) => void
-}
+import { type InboxStats, infoOf, registerInbox, statsOf } from './state.ts'
 
 export interface SubscribeRequest extends ReadRequest, Pick<ReaderOptions, 'take' | 'ended'> {
   readonly takeover?: boolean
@@ -72,23 +41,6 @@ export interface Subscription {
   close(): void
 }
 
-export interface InboxStats {
-  /** Kept in memory and on disk. */
-  readonly messages: number
-  /** Of what is in memory alone, with what messages cost beside their bodies. */
-  readonly bytes: number
-  readonly durableMessages: number
-  readonly durableBytes: number
-  /** Bodies of durable messages held in memory. */
-  readonly cachedBytes: number
-  readonly promisedBytes: number
-  readonly durablePromisedBytes: number
-  readonly consumers: number
-  readonly readers: number
-  readonly evicted: number
-  readonly lanesWaiting: number
-}
-
 /** What is to be told of a refusal at most. */
 const REASON_LENGTH_MAX = 200
 
@@ -103,17 +55,8 @@ export class Inbox implements Receiving, DurableReceiving {
   readonly exited: Promise<Exit>
   readonly #deps: InboxDeps
   readonly #actor: Actor<never>
-  readonly #commit: GroupCommit
   readonly #records: InboxRecords
-  readonly #elapsed: Elapsed
-  readonly #bodies: Bodies
-  readonly #lanes: DurableLanes
-  readonly #core: Distribution
-  readonly #indexes: Indexes
-  readonly #consumers: Consumers
-  readonly #readers: Readers
-  readonly #pulls: Pulls
-  readonly #retention: Retention
+  readonly #parts: Parts
   #isLost = false
   #isStopped = false
   /** Tells a loss of the store while it was read again. */
@@ -130,83 +73,48 @@ export class Inbox implements Receiving, DurableReceiving {
     const meta = value === undefined ? undefined : records.openMeta(value)
     const inbox = new Inbox(deps, records, new Elapsed(deps.clock, meta), meta?.id ?? hexOf(deps.randomBytes(8)))
     inbox.#take(await inbox.#load(), true)
-    await inbox.#commit.synced()
-    inbox.#retention.start()
+    await inbox.#parts.commit.synced()
+    inbox.#parts.retention.start()
     return inbox
   }
 
   private constructor(deps: InboxDeps, records: InboxRecords, elapsed: Elapsed, id: string) {
-    const { clock, emit, options, store, sealer } = deps
     this.id = id
     this.#deps = deps
     this.#records = records
-    this.#elapsed = elapsed
-    this.#actor = new Actor<never>({ name: 'inbox', dataCountMax: 1, controlCountMax: 1 }, clock, () => ({
+    this.#actor = new Actor<never>({ name: 'inbox', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
         throw new UnexpectedMessageError('mail', 'running')
       }
     }))
     this.exited = this.#actor.exited
-    const run = (code: () => void) => this.#actor.run(code)
-    this.#commit = new GroupCommit({ store, clock, run, failed: () => this.#lose() })
-    this.#bodies = new Bodies({ store, sealer, bodyCacheBytesMax: options.bodyCacheBytesMax })
-    this.#lanes = new DurableLanes({
-      ...{ store, sealer, records, commit: this.#commit, bodies: this.#bodies, options, emit },
-      contactName: deps.contactName,
-      damaged: sublevel => deps.damaged?.(sublevel),
-      enter: code => this.#enter(code)
-    })
-    this.#core = new Distribution({
-      options,
-      durable: this.#lanes,
-      stalled: consumer => emit({ kind: 'consumer.stalled', consumer: consumer.name }),
-      hasIndexes: count => this.#indexes.hasRoom(count)
-    })
-    this.#indexes = new Indexes({
-      ...{ id, records, commit: this.#commit, elapsed },
-      end: () => this.#core.log.end,
-      promisedCount: () => this.#core.credit.promisedCount,
-      raised: () => this.#core.credit.retry()
-    })
-    this.#lanes.connect(this.#core, this.#indexes, elapsed)
-    this.#readers = new Readers({ core: this.#core, consumers: () => this.#consumers, emit })
-    this.#consumers = new Consumers({
-      ...{ core: this.#core, commit: this.#commit, records, elapsed, emit },
-      consumerCountMax: options.consumerCountMax,
-      startOf: (from, filter) => this.#readers.startOf(from, filter)
-    })
-    this.#pulls = new Pulls({
-      ...{ core: this.#core, readers: this.#readers, clock, messageBytesMax: options.messageBytesMax },
-      synced: () => this.#commit.synced()
-    })
-    this.#retention = new Retention({
-      ...{ core: this.#core, lanes: this.#lanes, elapsed, clock, run, inboxRetentionMs: options.inboxRetentionMs },
-      swept: () => {
-        this.#indexes.write()
-        this.#commit.afterwards(() => undefined)
-      }
+    this.#parts = createParts({
+      ...{ ...deps, id, records, elapsed },
+      run: code => this.#actor.run(code),
+      enter: code => this.#enter(code),
+      lost: () => this.#lose()
     })
   }
 
   /** The index that the next message gets. */
   get next(): number {
-    return this.#core.log.end
+    return this.#parts.core.log.end
   }
 
   openLane(origin: LaneOrigin): LaneSink {
-    const lane = this.#core.openLane(origin)
+    const lane = this.#parts.core.openLane(origin)
     return {
-      deliver: (firstSeq, sentAt, bodies) => this.#core.append(lane, firstSeq, sentAt, bodies),
-      close: () => this.#core.closeLane(lane)
+      deliver: (firstSeq, sentAt, bodies) => this.#parts.core.append(lane, firstSeq, sentAt, bodies),
+      close: () => this.#parts.core.closeLane(lane)
     }
   }
 
   marks(contact: string): readonly LaneMark[] | undefined {
-    return this.#lanes.marks(contact)
+    return this.#parts.lanes.marks(contact)
   }
 
   attach(contact: string, session: IncomingSession): IncomingAttachment {
-    return this.#lanes.attach(contact, session)
+    return this.#parts.lanes.attach(contact, session)
   }
 
   /**
@@ -217,17 +125,17 @@ export class Inbox implements Receiving, DurableReceiving {
    */
   async subscribe(request: SubscribeRequest): Promise<Subscription> {
     const { reader, next } = this.#enter(() => this.#openReader(request))
-    await this.#readers.announced(reader, () => this.#commit.synced())
+    await this.#parts.readers.announced(reader, () => this.#parts.commit.synced())
     return {
       next,
       addCredit: (messages, bytes) => {
         reader.creditMessages = Math.min(reader.creditMessages + messages, Number.MAX_SAFE_INTEGER)
         reader.creditBytes = Math.min(reader.creditBytes + bytes, Number.MAX_SAFE_INTEGER)
-        this.#enter(() => this.#core.pump(reader))
+        this.#enter(() => this.#parts.core.pump(reader))
       },
       resume: () => {
         reader.isPaused = false
-        this.#enter(() => this.#core.pump(reader))
+        this.#enter(() => this.#parts.core.pump(reader))
       },
       close: () => this.#enter(() => this.#close(reader))
     }
@@ -241,7 +149,7 @@ export class Inbox implements Receiving, DurableReceiving {
    */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchResult> {
     this.#assertRunning()
-    return this.#pulls.fetch(request, signal)
+    return this.#parts.pulls.fetch(request, signal)
   }
 
   /**
@@ -265,12 +173,12 @@ export class Inbox implements Receiving, DurableReceiving {
 
   /** All consumers. */
   consumers(): readonly ConsumerInfo[] {
-    return this.#consumers.infos(() => true)
+    return this.#parts.consumers.infos(() => true)
   }
 
   /** @throws {DaemonError} `NO_SUCH_CONSUMER` */
   consumer(name: string): ConsumerInfo {
-    return this.#infoOf(this.#consumers.get(name))
+    return this.#infoOf(this.#parts.consumers.get(name))
   }
 
   /**
@@ -281,15 +189,15 @@ export class Inbox implements Receiving, DurableReceiving {
   async seek(name: string, to: From): Promise<ConsumerInfo> {
     const consumer = this.#enter(() => {
       this.#assertWritable()
-      const found = this.#consumers.get(name)
-      found.seek(this.#readers.startOf(to, found.filter))
-      this.#consumers.write(found)
-      this.#core.release(found.cursor + 1)
+      const found = this.#parts.consumers.get(name)
+      found.seek(this.#parts.readers.startOf(to, found.filter))
+      this.#parts.consumers.write(found)
+      this.#parts.core.release(found.cursor + 1)
       return found
     })
-    await this.#commit.synced()
+    await this.#parts.commit.synced()
     this.#enter(() => {
-      if (consumer.reader !== undefined) this.#core.pump(consumer.reader)
+      if (consumer.reader !== undefined) this.#parts.core.pump(consumer.reader)
     })
     return this.#infoOf(consumer)
   }
@@ -298,17 +206,17 @@ export class Inbox implements Receiving, DurableReceiving {
   async removeConsumer(name: string): Promise<void> {
     this.#enter(() => {
       this.#assertWritable()
-      const consumer = this.#consumers.get(name)
-      this.#readers.free(consumer, false)
-      this.#consumers.remove(consumer)
+      const consumer = this.#parts.consumers.get(name)
+      this.#parts.readers.free(consumer, false)
+      this.#parts.consumers.remove(consumer)
     })
-    await this.#commit.synced()
+    await this.#parts.commit.synced()
     this.#deps.emit({ kind: 'consumer.removed', consumer: name })
   }
 
   /** Forgets a contact with all that came from it. */
   forgetContact(contact: string): void {
-    this.#enter(() => this.#lanes.forgetContact(contact))
+    this.#enter(() => this.#parts.lanes.forgetContact(contact))
   }
 
   /** The store was lost: nothing durable is taken or given until `reload`. What came and was not synced is forgotten. */
@@ -327,15 +235,15 @@ export class Inbox implements Receiving, DurableReceiving {
     const kept = await this.#load()
     if (generation !== this.#generation) return
     this.#isLost = false
-    this.#commit.resume()
+    this.#parts.commit.resume()
     this.#enter(() => this.#take(kept, false))
-    await this.#commit.synced()
+    await this.#parts.commit.synced()
   }
 
   /** Ends every subscription and fetch with `SHUTTING_DOWN`; nothing is given any more. */
   endReaders(): void {
     this.#isStopped = true
-    for (const reader of this.#readers.live) {
+    for (const reader of this.#parts.readers.live) {
       this.#close(reader)
       reader.ended('SHUTTING_DOWN')
     }
@@ -344,10 +252,10 @@ export class Inbox implements Receiving, DurableReceiving {
   /** Ends the readers and writes what is to be known at the next start. */
   async stop(): Promise<void> {
     this.endReaders()
-    this.#retention.stop()
-    this.#indexes.close()
+    this.#parts.retention.stop()
+    this.#parts.indexes.close()
     try {
-      await this.#commit.synced()
+      await this.#parts.commit.synced()
     } catch (error) {
       // The next start then leaves out some indexes and marks more as redelivered.
       if (!(error instanceof DaemonError)) throw error
@@ -356,123 +264,85 @@ export class Inbox implements Receiving, DurableReceiving {
   }
 
   stats(): InboxStats {
-    const { log, credit } = this.#core
-    return {
-      messages: log.messageCount,
-      bytes: log.memory.costBytes,
-      durableMessages: log.disk.messages,
-      durableBytes: log.disk.costBytes,
-      cachedBytes: this.#bodies.cachedBytes,
-      promisedBytes: credit.promisedCostBytes,
-      durablePromisedBytes: this.#lanes.credit.promisedCostBytes,
-      consumers: this.#consumers.count,
-      readers: this.#readers.live.length,
-      evicted: this.#core.evictedCount,
-      lanesWaiting: credit.waitingCount + this.#lanes.credit.waitingCount
-    }
+    return statsOf(this.#parts)
   }
 
   /** For `node.status`. */
   info(): InboxInfo {
-    const { log } = this.#core
-    const oldest = log.find(0)
-    const oldestAt = oldest?.durable === undefined ? oldest?.sentAt : this.#elapsed.wallOf(oldest.durable.receivedAtMs)
-    return {
-      messages: log.messageCount,
-      bytes: log.memory.costBytes + log.disk.costBytes,
-      durableMessages: log.disk.messages,
-      durableBytes: log.disk.costBytes,
-      ...(oldestAt === undefined ? {} : { oldestAt })
-    }
+    return infoOf(this.#parts)
   }
 
   /** Shows itself in `metrics`. */
   register(metrics: Metrics): void {
-    const gauge = (name: string, help: string, key: keyof InboxStats) =>
-      metrics.gauge(name, help, () => this.stats()[key])
-    gauge('inbox_bytes', 'What is kept in memory for programs, in bytes.', 'bytes')
-    gauge('inbox_messages', 'Messages kept for programs.', 'messages')
-    gauge('inbox_durable_bytes', 'What is kept on disk for programs, in bytes.', 'durableBytes')
-    gauge('inbox_durable_messages', 'Messages kept on disk for programs.', 'durableMessages')
-    gauge('inbox_cached_bytes', 'Bodies of messages on disk that are in memory too, in bytes.', 'cachedBytes')
-    gauge('inbox_promised_bytes', 'What peers may send before they must wait, in bytes.', 'promisedBytes')
-    gauge('inbox_durable_promised_bytes', 'The same of durable messages.', 'durablePromisedBytes')
-    gauge('inbox_lanes_waiting', 'Lanes whose sender waits because there is no room.', 'lanesWaiting')
-    gauge('consumers', 'Named consumers.', 'consumers')
-    metrics.counter(
-      'inbox_evicted_messages',
-      'Messages that gave way before every consumer had them.',
-      () => this.stats().evicted
-    )
-    metrics.counter('inbox_batches', 'Batches that were written to the store.', () => this.#commit.batchCount)
+    registerInbox(metrics, this.#parts)
   }
 
   #openReader(request: SubscribeRequest): { reader: Reader; next: number } {
     this.#assertRunning()
-    const consumer = this.#readers.consumerOf(request)
+    const consumer = this.#parts.readers.consumerOf(request)
     if (consumer !== undefined) {
-      this.#readers.free(consumer, request.takeover ?? false)
+      this.#parts.readers.free(consumer, request.takeover ?? false)
       consumer.rewind()
     }
-    const next = consumer?.next ?? this.#readers.startOf(request.from ?? 'start', request.filter) + 1
+    const next = consumer?.next ?? this.#parts.readers.startOf(request.from ?? 'start', request.filter) + 1
     const reader = new Reader({ ...request, consumer, next })
     reader.creditMessages = request.creditMessages
     reader.creditBytes = request.creditBytes
     reader.isPaused = true
-    this.#readers.attach(reader)
+    this.#parts.readers.attach(reader)
     return { reader, next }
   }
 
   #close(reader: Reader): void {
-    this.#readers.close(reader)
+    this.#parts.readers.close(reader)
   }
 
   #ack(name: string, index: number, refusal: string | undefined): Promise<void> | undefined {
-    const consumer = this.#consumers.get(name)
+    const consumer = this.#parts.consumers.get(name)
     if (index >= consumer.givenEnd && index > consumer.cursor) {
       throw new DaemonError('INVALID_PARAMS', `index: ${index} was not given to ${name}`)
     }
     // What a call before this one acknowledged may not be on disk yet, so this one is answered no sooner.
-    if (index <= consumer.cursor) return consumer.unsyncedCount > 0 ? this.#commit.synced() : undefined
-    if (this.#isLost && this.#core.hasDurable(consumer, index)) this.#assertWritable()
-    const isDurable = this.#core.ack(consumer, index, refusal)
-    this.#consumers.write(consumer)
+    if (index <= consumer.cursor) return consumer.unsyncedCount > 0 ? this.#parts.commit.synced() : undefined
+    if (this.#isLost && this.#parts.core.hasDurable(consumer, index)) this.#assertWritable()
+    const isDurable = this.#parts.core.ack(consumer, index, refusal)
+    this.#parts.consumers.write(consumer)
     if (!isDurable && consumer.unsyncedCount === 0) return undefined
     consumer.unsyncedCount++
     const settled = () => {
       consumer.unsyncedCount--
     }
-    this.#commit.afterwards(settled, settled)
-    return this.#commit.synced()
+    this.#parts.commit.afterwards(settled, settled)
+    return this.#parts.commit.synced()
   }
 
   #infoOf(consumer: Consumer): ConsumerInfo {
-    return this.#consumers.infos(each => each === consumer)[0] as ConsumerInfo
+    return this.#parts.consumers.infos(each => each === consumer)[0] as ConsumerInfo
   }
 
   #load(): Promise<Kept> {
     const { store, sealer, contactName } = this.#deps
-    const source = (contact: string, channel: string) => this.#core.source(contact, channel)
+    const source = (contact: string, channel: string) => this.#parts.core.source(contact, channel)
     return loadKept({ store, sealer, records: this.#records, source, contactName })
   }
 
   /** Begins with what the disk holds. */
   #take({ meta, senders, entries, damaged, consumers }: Kept, isStart: boolean): void {
-    const { log } = this.#core
+    const { log } = this.#parts.core
     // Only a daemon that ended does not know how far it had come.
     log.skipTo(Math.max(isStart ? (meta?.ceiling ?? 1) : 1, entries.at(-1)?.end ?? 1))
-    this.#indexes.reset(meta?.ceiling ?? 1)
-    this.#lanes.load(senders, entries)
-    this.#consumers.load(consumers, isStart)
+    this.#parts.indexes.reset(meta?.ceiling ?? 1)
+    this.#parts.lanes.load(senders, entries)
+    this.#parts.consumers.load(consumers, isStart)
     for (const { key, value } of damaged) {
-      this.#lanes.moveAside(key, value)
-      this.#lanes.tellDamage(this.#indexesOf(key, entries))
+      this.#parts.lanes.moveAside(key, value)
+      this.#parts.lanes.tellDamage(this.#indexesOf(key, entries))
     }
-    this.#core.reload(entries)
-    this.#indexes.raise()
-    this.#indexes.write()
-    this.#core.pumpAll()
-    this.#core.credit.retry()
+    this.#parts.core.reload(entries)
+    this.#parts.indexes.raise()
+    this.#parts.indexes.write()
+    this.#parts.core.pumpAll()
+    this.#parts.core.credit.retry()
   }
 
   /** Which indexes a record had that does not open: as many as there were before the next. */
@@ -487,9 +357,9 @@ export class Inbox implements Receiving, DurableReceiving {
     this.#generation++
     if (this.#isLost) return
     this.#isLost = true
-    this.#lanes.lose()
-    this.#commit.lose()
-    this.#core.dropUnsynced()
+    this.#parts.lanes.lose()
+    this.#parts.commit.lose()
+    this.#parts.core.dropUnsynced()
   }
 
   #assertRunning(): void {

@@ -1,6 +1,7 @@
 import type { EventBody } from '@parley/client-sdk/contract'
 import { VirtualClock } from '../../../src/actor/virtual-clock.ts'
-import type { Inbox, InboxDeps, InboxOptions } from '../../../src/delivery/inbox/inbox.ts'
+import type { Inbox } from '../../../src/delivery/inbox/inbox.ts'
+import type { InboxDeps, InboxOptions } from '../../../src/delivery/inbox/parts.ts'
 import type { Credit, IncomingAttachment, Receipt } from '../../../src/delivery/port.ts'
 import { PeerFault } from '../../../src/peer/fault.ts'
 import { seededRandomBytes } from '../../../src/random.ts'
