@@ -1,4 +1,4 @@
-import type { NodeStatus } from '@parley/client-sdk/contract'
+import { ERRORS, type NodeStatus } from '@parley/client-sdk/contract'
 import type { Config } from '@parley/config'
 import { Actor, type Exit } from './actor/actor.ts'
 import type { Clock, Timer } from './actor/clock.ts'
@@ -237,11 +237,13 @@ class Node implements ParleyNode {
       return
     }
     const { error } = availability
+    // Opened again, a store may turn out to be damaged.
+    const code = error instanceof DaemonError ? error.code : 'STORE_UNAVAILABLE'
     this.#health.report('store', {
       state: 'down',
-      code: 'STORE_UNAVAILABLE',
+      code,
       detail: error instanceof Error ? error.message : 'the store cannot be written',
-      action: 'Look at the disk: space, mode, errors. The daemon goes on by itself.'
+      action: ERRORS[code].action
     })
     this.#parts?.outbox.storeLost()
     this.#parts?.inbox.storeLost()
