@@ -23,7 +23,7 @@ import type { SimulationEvent } from './tally.ts'
 export interface Wraps {
   readonly store?: (store: Store, clock: Clock) => Store
   readonly transport?: (transport: Transport, clock: Clock) => Transport
-  readonly socket?: (socket: AppSocket) => AppSocket
+  readonly socket?: (socket: AppSocket, host: string) => AppSocket
   /** Where the port is one between parts of the daemon: puts the bug in, and returns what takes it out. */
   readonly install?: () => () => void
 }
@@ -190,7 +190,7 @@ export class Host {
       random: () => this.random.below(1_000) / 1_000,
       open: async () => {
         const plain = await this.#apps.open()
-        const socket: FaultySocket = new FaultySocket(wraps.socket?.(plain) ?? plain, () => {
+        const socket: FaultySocket = new FaultySocket(wraps.socket?.(plain, this.name) ?? plain, () => {
           this.#sockets.delete(socket)
           count('lost reply')
         })

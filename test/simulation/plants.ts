@@ -88,9 +88,13 @@ const dedupInAnotherBatch: Wraps = {
 
 /** Says what was accepted again under a new number, when its answer was lost. */
 const doubleOnLostReply = (): Wraps => {
-  const lost: { params: object }[] = []
+  const lost = new Map<string, { params: object }[]>()
   return {
-    socket: inner => new DoublingSocket(inner, lost)
+    socket: (inner, host) => {
+      const ofHost = lost.get(host) ?? []
+      lost.set(host, ofHost)
+      return new DoublingSocket(inner, ofHost)
+    }
   }
 }
 
@@ -355,7 +359,7 @@ const reuseNumbers: Wraps = {
 }
 
 /** What a session may tell in receipts, where each is paid for as a message is. Nobody grants any. */
-const PAID_RECEIPTS = 20
+const PAID_RECEIPTS = 2
 
 /** Lets receipts wait for credit. */
 const creditForReceipts: Wraps = {

@@ -37,15 +37,20 @@ export interface Loaded {
 }
 
 /**
- * Reads everything that is kept.
+ * Reads everything that is kept. `elapsed` is that of the daemon that goes on after its store was lost: a step of the wall clock meanwhile
+ * is none over a restart.
  *
  * @throws {DaemonError} `RECORD_DAMAGED` for a record that nothing stands in for: of a lane, a contact, a client or the time; `STORE_UNAVAILABLE`
  */
-export async function loadOutbox(deps: OutboxDeps, hooks: Pick<BookDeps, 'run' | 'failed'>): Promise<Loaded> {
+export async function loadOutbox(
+  deps: OutboxDeps,
+  hooks: Pick<BookDeps, 'run' | 'failed'>,
+  elapsed: ElapsedClock | undefined
+): Promise<Loaded> {
   const { store, sealer, clock, options } = deps
   const keptTime = store.get('meta', TIME_KEY)
   const kept: KeptTime | undefined = keptTime === undefined ? undefined : openRecord(sealer, TIME, TIME_KEY, keptTime)
-  const book = new Book({ ...deps, ...hooks, elapsed: new ElapsedClock(clock, options, kept) })
+  const book = new Book({ ...deps, ...hooks, elapsed: elapsed ?? new ElapsedClock(clock, options, kept) })
   const byHidden = await loadContacts(book)
   for await (const { key, value } of store.range('lanes', prefixRange(SENDER_LANE_PREFIX))) {
     restoreLane(book, openRecord(sealer, LANE, key, value))

@@ -11,6 +11,7 @@ import { factsById, placesById, queueOf, statesById } from './answers.ts'
 import { Attachment } from './attachment.ts'
 import type { Book, OutboxDeps } from './book.ts'
 import type { ContactLanes } from './contact-lanes.ts'
+import type { ElapsedClock } from './elapsed-clock.ts'
 import { loadOutbox } from './loading.ts'
 import { judgeMarks } from './reconcile.ts'
 import { Removing } from './removing.ts'
@@ -41,6 +42,8 @@ export class Outbox implements OutboxApi, DurableSending {
   readonly #actor: Actor<never>
   #live: Live | undefined
   #timer: Timer | undefined
+  /** Goes on over losses of the store. */
+  #elapsed: ElapsedClock | undefined
   #isStopping = false
   #batchCount = 0
   #messageCount = 0
@@ -79,13 +82,15 @@ export class Outbox implements OutboxApi, DurableSending {
   async reload(): Promise<void> {
     this.storeLost()
     let isLost = false
-    const { book, sendKeys } = await loadOutbox(this.#deps, {
-      run: code => this.#actor.run(code),
+    const hooks = {
+      run: (code: () => void) => this.#actor.run(code),
       failed: () => {
         isLost = true
-        if (this.#live?.book === book) this.storeLost()
+        if (this.#live !== undefined && this.#live.book === book) this.storeLost()
       }
-    })
+    }
+    const { book, sendKeys } = await loadOutbox(this.#deps, hooks, this.#elapsed)
+    this.#elapsed = book.elapsed
     if (isLost) throw unavailable('no')
     const removing = new Removing(book)
     this.#live = { book, sendKeys, removing, settling: new Settling(book, removing) }

@@ -94,6 +94,8 @@ export class SendKeys {
 
   /** Forgets what was not used for long. */
   forgetUnused(): void {
+    // Where the clock is in doubt a day may be none, and what is forgotten may be accepted twice.
+    if (this.#book.nowMs() < this.#book.elapsed.holdUntilMs) return
     const { clientKeptMs } = this.#book.deps.options
     const before = this.#book.nowMs() - clientKeptMs
     const isOld = () =>

@@ -38,6 +38,17 @@ describe('Outbox from its start to its end', () => {
     expect(after.bodies()).toEqual(['a'])
   })
 
+  it('knows a repeated call after a loss of the store during which the wall clock was set', async () => {
+    const test = await openOutbox()
+    const repeated = () => test.outbox.accept(request({ key: { owner: 'local', idempotencyKey: 'once' } }))
+    const { ids } = await repeated()
+    test.outbox.storeLost()
+    test.clock.stepWall(2 * DAY)
+    await test.outbox.reload()
+    await test.clock.advance(120_000)
+    expect((await repeated()).ids).toEqual(ids)
+  })
+
   it('shows what waits, how old it is and how many messages share a write', async () => {
     const test = await openOutbox()
     const metrics = new Metrics(new Counters(), { hasProcessMetrics: false })
@@ -79,5 +90,21 @@ describe('Outbox from its start to its end', () => {
     next.drain()
     expect(next.bodies()).toEqual(['b'])
     expect(after.events.filter(({ kind }) => kind === 'store.rolled-back')).toEqual([])
+  })
+})
+
+describe('Outbox whose store fails while it reads', () => {
+  it('is unavailable, and reads again later', async () => {
+    const test = await openOutbox()
+    const id = await send(test, ['a'])
+    for await (const { key, value } of test.store.range('outbox')) {
+      await test.store.batch([{ type: 'put', sublevel: 'outbox', key, value: value.fill(0, 20) }], { sync: true })
+    }
+    test.store.isFailing = true
+    await expect(test.outbox.reload()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(() => test.outbox.accept(request())).toThrow(expect.objectContaining({ code: 'STORE_UNAVAILABLE' }))
+    test.store.isFailing = false
+    await test.outbox.reload()
+    expect(states(test, id, 1)).toEqual(['rejected/RECORD_DAMAGED'])
   })
 })
