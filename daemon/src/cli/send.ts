@@ -241,6 +241,6 @@ function isInSession({ session }: PeerInfo): boolean {
 
 /** Rounded up, as a person has just said how long. */
 function leftText(leftMs: number): string {
-  const unitMs = leftMs > 3_600_000 ? 60_000 : 1_000
+  const unitMs = leftMs > 600_000 ? 60_000 : 1_000
   return durationText(Math.ceil(leftMs / unitMs) * unitMs)
 }

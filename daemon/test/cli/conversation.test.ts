@@ -271,7 +271,7 @@ describe('a send that fails', () => {
 
   it('to be handled ends with 6 when it was not in time, and with 8 when it never will be', async () => {
     const args = ['send', 'bob', 'hi', '--channel', 'unheard', '--json']
-    const late = await alice.parley([...args, '--wait', 'handled', '--timeout', '300ms'])
+    const late = await alice.parley([...args, '--wait', 'handled', '--timeout', '1s'])
     expect([late.code, JSON.parse(late.stderr).error.code]).toEqual([6, 'TIMED_OUT'])
     expect(json(late.stdout)).toEqual([{ id: expect.any(String), expiresAt: expect.any(Number) }])
     const refused = alice.parley([...args, '--wait', 'handled', '--timeout', '20s'])
