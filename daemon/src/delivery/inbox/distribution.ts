@@ -1,28 +1,16 @@
-import type { MessageRun } from '@parley/client-sdk/contract'
 import { DaemonError } from '../../errors.ts'
 import type { LaneOrigin } from '../port.ts'
 import type { Consumer } from './consumer.ts'
+import type { DurableSide } from './durable-side.ts'
 import { isMatch } from './filter.ts'
 import { Lane, LaneCredit, type LaneCreditOptions } from './lane-credit.ts'
-import { type Portion, portionOf, type Reader, type UnackedLimits } from './reader.ts'
+import { portionOf, type Reader, runOf, type UnackedLimits } from './reader.ts'
 import { type Entry, entryCostBytes, ownBodies, RunLog } from './run-log.ts'
 import { Source } from './source.ts'
 
 export interface DistributionOptions extends LaneCreditOptions, UnackedLimits {
   /** What is kept of messages that were handled, or that no consumer has named, in bytes. */
   readonly keptBytesMax: number
-}
-
-/** What the log leaves to whoever keeps durable entries. */
-export interface DurableSide {
-  /** The bodies; undefined while the store cannot be read. @throws {DaemonError} `RECORD_DAMAGED` */
-  bodies(entry: Entry): readonly Uint8Array[] | undefined
-  /** The entry's record does not open; it is gone from the log. */
-  setAside(entry: Entry): void
-  /** A consumer has acknowledged the messages at indexes `from` to `to`, or refused the one there. */
-  acked(entry: Entry, from: number, to: number, refusal: string | undefined): void
-  /** The entry is gone from the log. */
-  removed(entry: Entry): void
 }
 
 /** Sources that are remembered when nothing of them is kept, so that it is known how far they are gone. */
@@ -413,15 +401,4 @@ export class Distribution {
   #retryCredit(): void {
     if (this.credit.waitingCount > 0) this.credit.retry()
   }
-}
-
-function runOf(entry: Entry, all: readonly Uint8Array[], portion: Portion, redelivered: boolean): MessageRun {
-  const { first, end } = portion
-  const isWhole = first === entry.first && end === entry.end
-  const bodies = isWhole ? all : all.slice(first - entry.first, end - entry.first)
-  const { from, fromName, sentAt } = entry
-  const { contact, channel } = entry.source
-  const maybeDuplicate = entry.durable?.maybeDuplicate ?? false
-  const id = `${entry.idPrefix}${entry.firstSeq + first - entry.first}`
-  return { first, contact, from, fromName, channel, id, sentAt, redelivered, maybeDuplicate, bodies }
 }

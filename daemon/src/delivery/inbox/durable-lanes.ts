@@ -15,12 +15,13 @@ import type {
   LaneMark,
   Receipt
 } from '../port.ts'
-import type { Range } from '../ranges.ts'
+import { Arrivals } from './arrivals.ts'
 import { Attachment, type AttachmentHost } from './attachment.ts'
 import type { Bodies } from './bodies.ts'
-import type { Distribution, DurableSide } from './distribution.ts'
+import type { Distribution } from './distribution.ts'
 import { DurableCredit, type DurableCreditOptions, type IncomingLane } from './durable-credit.ts'
 import { DurableLane } from './durable-lane.ts'
+import type { DurableSide } from './durable-side.ts'
 import type { Elapsed } from './elapsed.ts'
 import type { Indexes } from './indexes.ts'
 import type { InboxRecords } from './records.ts'
@@ -48,25 +49,6 @@ export interface DurableLanesDeps {
   readonly enter: AttachmentHost['enter']
 }
 
-/** What one batch brings to a lane. */
-interface LaneBatch {
-  readonly sender: Sender
-  readonly from: number
-  to: number
-  tag: Uint8Array
-  readonly skips: Range[]
-  readonly settled: Map<IncomingLane, { messages: number; bytes: number }>
-}
-
-/** What is done once a batch is on disk. */
-interface Batch {
-  readonly lanes: Map<DurableLane, LaneBatch>
-  readonly entries: Entry[]
-  readonly receipts: Map<Sender, Receipt[]>
-}
-
-const NO_TAG = new Uint8Array(0)
-
 /** Durable lanes from all contacts: takes runs, puts them on disk, and only then lets them be given, receipted, and followed by more. */
 export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHost {
   readonly credit: DurableCredit
@@ -75,11 +57,10 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   readonly senders = new Map<string, Sender>()
   readonly #deps: DurableLanesDeps
   readonly #attachments = new Set<Attachment>()
+  readonly #arrivals: Arrivals
   #core: Distribution | undefined
   #indexes: Indexes | undefined
   #elapsed: Elapsed | undefined
-  #batch: Batch | undefined
-  #batchNumber = -1
   /** Cost of what was handled and is kept for other consumers. */
   #handledEntries = new Set<Entry>()
   isAvailable = false
@@ -89,6 +70,8 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     this.enter = deps.enter
     this.messageBytesMax = deps.options.messageBytesMax
     this.credit = new DurableCredit(deps.options, lane => this.#makeRoom(lane))
+    const { commit, bodies } = deps
+    this.#arrivals = new Arrivals({ commit, bodies, credit: this.credit, core: () => this.#log })
   }
 
   /** Gives it the log and what goes with it. Called once, before anything else. */
@@ -155,10 +138,8 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     this.#log.appendDurable(entry)
     lane.entryCount++
     this.credit.kept(lane, sender, entryCostBytes(entry))
-    const part = this.#part(incoming, run.first + count - 1, run.tag)
-    const settled = part.settled.get(incoming) ?? { messages: 0, bytes: 0 }
-    part.settled.set(incoming, { messages: settled.messages + count, bytes: settled.bytes + bytes })
-    this.#gather().entries.push(entry)
+    this.#arrivals.run(incoming, entry, run.first + count - 1, run.tag)
+    this.#dirty(lane)
     commit.write(entry, () => {
       const key = runKey(entry.first)
       return { type: 'put', sublevel: 'inbox', key, value: sealer.seal('inbox', key, encodeEntry(entry)) }
@@ -168,7 +149,8 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
 
   storeSkip(incoming: IncomingLane, from: number, to: number): void {
     incoming.lane.skip(from, to)
-    this.#part(incoming, to, NO_TAG).skips.push({ from, to })
+    this.#arrivals.skip(incoming, to)
+    this.#dirty(incoming.lane)
   }
 
   closeLane(sender: Sender, lane: DurableLane): void {
@@ -281,7 +263,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   /** Whatever was queued may be on disk or not: sessions of before take nothing more, and `load` comes next. */
   lose(): void {
     this.isAvailable = false
-    this.#batch = undefined
+    this.#arrivals.lose()
     for (const attachment of [...this.#attachments]) attachment.end()
     this.#attachments.clear()
   }
@@ -356,66 +338,12 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     sender.isCloned = isCloned
   }
 
-  /** What the batch that is gathered brings to a lane, up to `to`. */
-  #part(incoming: IncomingLane, to: number, tag: Uint8Array): LaneBatch {
-    const { lane, sender } = incoming
-    const { lanes } = this.#gather()
-    let part = lanes.get(lane)
-    if (part === undefined) {
-      part = { sender, from: lane.received + 1, to, tag, skips: [], settled: new Map() }
-      lanes.set(lane, part)
-    }
-    // A tag is a view on its frame.
-    part.tag = tag.slice()
-    part.to = to
-    lane.received = to
-    lane.receivedTag = part.tag
-    this.#dirty(lane)
-    return part
-  }
-
-  #gather(): Batch {
-    const { commit } = this.#deps
-    if (this.#batch === undefined || this.#batchNumber !== commit.batchCount) {
-      const batch: Batch = { lanes: new Map(), entries: [], receipts: new Map() }
-      this.#batch = batch
-      this.#batchNumber = commit.batchCount
-      commit.afterwards(() => this.#settle(batch))
-    }
-    return this.#batch
-  }
-
-  #settle({ lanes, entries, receipts }: Batch): void {
-    for (const [lane, { to, tag }] of lanes) {
-      lane.stored = to
-      lane.tag = tag
-    }
-    if (entries.length > 0) this.#log.synced(entries.length)
-    for (const entry of entries) {
-      if (!entry.isGone) this.#deps.bodies.put(entry, entry.bodies)
-      entry.bodies = []
-    }
-    for (const [lane, { sender, from, to }] of lanes) sender.tell(lane.confirm(from, to))
-    for (const [sender, told] of receipts) sender.tell(told)
-    for (const { settled } of lanes.values()) {
-      for (const [incoming, { messages, bytes }] of settled) {
-        incoming.settledMessages += messages
-        incoming.settledBytes += bytes
-        this.credit.update(incoming)
-      }
-    }
-    if (this.credit.waitingCount > 0) this.credit.retry()
-  }
-
   #tellLater(lane: DurableLane, receipts: readonly Receipt[]): void {
     const sender = this.senders.get(lane.contact)
     // Of a lane that its sender closed, or that is forgotten, nothing is to be told any more.
     if (sender === undefined || lane.isForgotten || receipts.length === 0) return
     if (lane.isClosed && sender.isCurrent(lane.epoch)) return
-    const told = this.#gather().receipts
-    const list = told.get(sender)
-    if (list === undefined) told.set(sender, [...receipts])
-    else list.push(...receipts)
+    this.#arrivals.receipts(sender, receipts)
   }
 
   #dirty(lane: DurableLane): void {

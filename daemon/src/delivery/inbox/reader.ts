@@ -110,3 +110,15 @@ export function portionOf(reader: Reader, entry: Entry, limits: UnackedLimits): 
   }
   return { first, end, bodyBytes, isUnackedFull }
 }
+
+/** A portion of an entry, whose bodies are `all`, as a reader takes it. */
+export function runOf(entry: Entry, all: readonly Uint8Array[], portion: Portion, redelivered: boolean): MessageRun {
+  const { first, end } = portion
+  const isWhole = first === entry.first && end === entry.end
+  const bodies = isWhole ? all : all.slice(first - entry.first, end - entry.first)
+  const { from, fromName, sentAt } = entry
+  const { contact, channel } = entry.source
+  const maybeDuplicate = entry.durable?.maybeDuplicate ?? false
+  const id = `${entry.idPrefix}${entry.firstSeq + first - entry.first}`
+  return { first, contact, from, fromName, channel, id, sentAt, redelivered, maybeDuplicate, bodies }
+}
