@@ -59,6 +59,7 @@ export class Inbox implements Receiving, DurableReceiving {
   readonly #parts: Parts
   #isLost = false
   #isStopped = false
+  #stopping: Promise<void> | undefined
   /** Tells a loss of the store while it was read again. */
   #generation = 0
 
@@ -249,18 +250,10 @@ export class Inbox implements Receiving, DurableReceiving {
     }
   }
 
-  /** Ends the readers and writes what is to be known at the next start. */
-  async stop(): Promise<void> {
-    this.endReaders()
-    this.#parts.retention.stop()
-    this.#parts.indexes.close()
-    try {
-      await this.#parts.commit.synced()
-    } catch (error) {
-      // The next start then leaves out some indexes and marks more as redelivered.
-      if (!(error instanceof DaemonError)) throw error
-    }
-    this.#actor.stop('the daemon is stopping')
+  /** Ends the readers and writes what is to be known at the next start. Takes nothing more; again it does nothing. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
   }
 
   stats(): InboxStats {
@@ -275,6 +268,20 @@ export class Inbox implements Receiving, DurableReceiving {
   /** Shows itself in `metrics`. */
   register(metrics: Metrics): void {
     registerInbox(metrics, this.#parts)
+  }
+
+  async #stop(): Promise<void> {
+    this.endReaders()
+    this.#parts.retention.stop()
+    this.#parts.indexes.close()
+    try {
+      // An inbox that has crashed writes nothing more.
+      await Promise.race([this.#parts.commit.synced(), this.exited])
+    } catch (error) {
+      // The next start then leaves out some indexes and marks more as redelivered.
+      if (!(error instanceof DaemonError)) throw error
+    }
+    this.#actor.stop('the daemon is stopping')
   }
 
   #openReader(request: SubscribeRequest): { reader: Reader; next: number } {

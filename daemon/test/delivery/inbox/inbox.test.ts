@@ -509,6 +509,16 @@ describe('a fetch', () => {
 })
 
 describe('stopping', () => {
+  it('happens once, whoever asks, and also with a store that is lost', async () => {
+    const { inbox } = await makeInbox()
+    await Promise.all([inbox.stop(), inbox.stop()])
+    expect(await inbox.exited).toMatchObject({ type: 'normal' })
+    const lost = (await makeInbox()).inbox
+    lost.storeLost()
+    await lost.stop()
+    expect(await lost.exited).toMatchObject({ type: 'normal' })
+  })
+
   it('ends subscriptions and waiting fetches, and takes no more', async () => {
     const { inbox } = await makeInbox()
     const { reading } = await subscribe(inbox)
