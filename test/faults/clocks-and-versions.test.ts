@@ -29,6 +29,7 @@ it.each([
   const [ann, ben] = world.hosts
   if (ann === undefined || ben === undefined) throw new Error('two hosts')
   ben.kill()
+  await world.clock.advance(1_000)
   const told = follow(ann)
   const waiting = await world.run(ann.client.send('ben', 'hours left', { channel: 'c', ttlMs: 12 * HOUR_MS }))
   await world.clock.advance(1_000)
@@ -46,6 +47,7 @@ it.each([
   expect(ann.node.status().counters['opened'] ?? 0).toBe(opened)
   // What has a second to live ends by elapsed time all the same, once expiry goes on.
   ben.kill()
+  await world.clock.advance(1_000)
   const short = await world.run(ann.client.send('ben', 'a second left', { channel: 'c', ttlMs: 1_000 }))
   await world.clock.advance(11 * 60_000)
   expect(await world.run(short.state())).toMatchObject({ state: 'expired', reached: 'no' })

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type Client, connect, type Message } from '@parley/client-sdk'
 import { type SeededRandom, seededRandom } from './seeded-random.ts'
+import { until } from './until.ts'
 
 const MiB = 1024 * 1024
 /** Sends that wait for their answer: enough for whole batches, few enough that a kill meets messages in every stage. */
 const WINDOW = 200
+/** Senders keep so close to the receivers that kills and cuts meet messages in every stage, from the first to the last. */
+const AHEAD_MAX = 2_000
 /** A receiver acknowledges when it has taken so many, or has nothing to take. */
 const ACK_EVERY = 37
 
@@ -63,6 +66,9 @@ export class SoakLane {
     await using client = await connect({ socket: from, wait: true })
     const open = new Set<Promise<void>>()
     for (let number = 0; number < count; number++) {
+      if (number - this.arrivedCount > AHEAD_MAX) {
+        await until('receivers to catch up', () => number - this.arrivedCount < AHEAD_MAX / 2, { timeoutMs: 600_000 })
+      }
       const body = this.#body()
       this.#accepted.push(digestOf(body))
       this.bytes += body.length
