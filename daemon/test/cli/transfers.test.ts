@@ -166,7 +166,7 @@ describe('files by the command line', () => {
     writeFileSync(join(to, 'other.bin.part.json'), JSON.stringify(note))
     const receiving = new Running(bob, ['receive-files', '--to', to, '--count', '1'])
     expect(await alice.parley(['send-file', 'bob', path, '--resume', id, '--json'])).toMatchObject({ code: 8 })
-    expect(existsSync(join(to, 'other.bin.part'))).toBe(false)
+    await until(() => !existsSync(join(to, 'other.bin.part')))
     expect(await alice.parley(['send-file', 'bob', path])).toMatchObject({ code: 0 })
     expect(await receiving.code).toBe(0)
     expect(readFileSync(join(to, 'other.bin')).equals(bytes)).toBe(true)

@@ -25,6 +25,7 @@ import {
   type TransferOutcome,
   type TransferSubject
 } from './transfer.ts'
+import { TransferBook } from './transfer-book.ts'
 import { TRANSFER_PROTOCOL, TransferLink, type TransferLinkLimits, type TransferLinkOwner } from './transfer-link.ts'
 
 export interface TransfersLimits extends TransferLimits, TransferLinkLimits {
@@ -49,20 +50,6 @@ export interface TransfersDeps {
   count(name: string): void
 }
 
-interface Entry {
-  readonly contact: string
-  readonly transfer: OutgoingTransfer | IncomingTransfer
-  readonly actor: ActorRef<never>
-}
-
-interface Finished {
-  readonly contact: string
-  readonly info: TransferInfo
-  readonly outcome: TransferOutcome
-}
-
-/** Outcomes that are remembered, so that whoever asks again after a cut is told. */
-const FINISHED_COUNT_MAX = 1_000
 /** Streams that only have to end. */
 const LINGERING_COUNT_MAX = 64
 const MAIL = { dataCountMax: 16, controlCountMax: 256 }
@@ -72,8 +59,7 @@ const TEXT_LENGTH_MAX = 200
 export class Transfers implements TransfersApi {
   readonly #deps: TransfersDeps
   readonly #root: Actor<never>
-  readonly #entries = new Map<string, Entry>()
-  readonly #finished = new Map<string, Finished>()
+  readonly #book: TransferBook
   readonly #lingering = new Set<TransferLink>()
   readonly #budget: StreamBudget
   readonly #waiting = new Set<() => void>()
@@ -82,6 +68,7 @@ export class Transfers implements TransfersApi {
 
   constructor(deps: TransfersDeps) {
     this.#deps = deps
+    this.#book = new TransferBook(deps.limits)
     this.#budget = new StreamBudget(deps.clock, deps.limits)
     this.#root = new Actor<never>({ name: 'transfers', dataCountMax: 1, controlCountMax: 1 }, deps.clock, () => ({
       receive: () => {
@@ -106,7 +93,7 @@ export class Transfers implements TransfersApi {
 
   /** A session with the contact is up: it can be reached. */
   peerIsUp(contact: string): void {
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#book.all()) {
       if (entry.contact === contact && entry.transfer instanceof OutgoingTransfer) entry.transfer.peerIsUp()
     }
   }
@@ -114,13 +101,13 @@ export class Transfers implements TransfersApi {
   offer(app: TransferApp, { peer, name, size, transfer }: Parameters<TransfersApi['offer']>[1]): TransferInfo {
     const contact = this.#contactOf(peer)
     const id = transfer ?? hexOf(this.#deps.randomBytes(TRANSFER_ID_BYTES))
-    const finished = this.#finished.get(id)
+    const finished = this.#book.finished(id)
     if (finished !== undefined) {
       if (finished.contact !== contact.contact || finished.info.direction !== 'out') throw conflict()
       if (finished.outcome.type === 'cancelled') throw endError(finished.outcome)
       return finished.info
     }
-    const found = this.#entries.get(id)
+    const found = this.#book.find(id)
     if (found === undefined) return this.#offerNew(app, contact, { id, name, size })
     const { subject } = found.transfer
     const isSame = found.contact === contact.contact && subject.name === name && subject.size === size
@@ -130,7 +117,7 @@ export class Transfers implements TransfersApi {
   }
 
   accept(app: TransferApp, transfer: string, position: number, takeover: boolean): TransferInfo {
-    const incoming = this.#incoming(transfer)
+    const incoming = this.#book.incoming(transfer)
     if (!incoming.hasWindow) this.#assertWindowFree()
     incoming.accepted(app, position, takeover)
     return incoming.describe()
@@ -143,11 +130,11 @@ export class Transfers implements TransfersApi {
     chunks: readonly Uint8Array[],
     hashes: readonly Uint8Array[]
   ): Promise<{ readonly position: number; readonly synced: number }> {
-    return this.#outgoing(transfer).write(app, position, chunks, hashes)
+    return this.#book.outgoing(transfer).write(app, position, chunks, hashes)
   }
 
   read(app: TransferApp, transfer: string, synced: number, waitMs: number): Promise<TransferChunks> {
-    return this.#incoming(transfer).read(app, synced, waitMs)
+    return this.#book.incoming(transfer).read(app, synced, waitMs)
   }
 
   async finish(
@@ -156,19 +143,19 @@ export class Transfers implements TransfersApi {
     sha256: string,
     waitMs: number
   ): Promise<{ readonly confirmed: boolean }> {
-    if (this.#finished.get(transfer)?.outcome.type === 'done') return { confirmed: true }
-    const found = this.#entry(transfer).transfer
+    if (this.#book.finished(transfer)?.outcome.type === 'done') return { confirmed: true }
+    const found = this.#book.get(transfer).transfer
     if (found instanceof IncomingTransfer) return found.finish(app, sha256, waitMs)
     await found.finish(app, sha256)
     return { confirmed: true }
   }
 
   pause(app: TransferApp, transfer: string): void {
-    this.#entry(transfer).transfer.left(app)
+    this.#book.get(transfer).transfer.left(app)
   }
 
   cancel(transfer: string, code: string, reason: string): void {
-    const found = this.#entry(transfer)
+    const found = this.#book.get(transfer)
     found.transfer.run(() => found.transfer.cancel(code, [...reason].slice(0, TEXT_LENGTH_MAX).join('')))
   }
 
@@ -178,7 +165,7 @@ export class Transfers implements TransfersApi {
     signal: AbortSignal
   ): Promise<{ readonly transfers: readonly TransferInfo[]; readonly revision: string }> {
     if (after === this.#revisionText && waitMs > 0) await this.#change(waitMs, signal)
-    const transfers = [...this.#entries.values()].map(({ transfer }) => transfer.describe())
+    const transfers = this.#book.all().map(({ transfer }) => transfer.describe())
     return { transfers, revision: this.#revisionText }
   }
 
@@ -208,7 +195,7 @@ export class Transfers implements TransfersApi {
   #changed(id: string): void {
     this.#revision++
     this.#deps.clock.endOfTurn(() => this.#wakeWaiting())
-    const info = this.#entries.get(id)?.transfer.describe()
+    const info = this.#book.find(id)?.transfer.describe()
     if (info === undefined) return
     const { transfer, direction, contact, peer, name, state, waitsFor } = info
     this.#deps.emit({
@@ -255,8 +242,8 @@ export class Transfers implements TransfersApi {
 
   #offered(contact: Contact, link: TransferLink, offer: Offer): void {
     const id = hexOf(offer.id)
-    const finished = this.#finished.get(id)
-    const found = this.#entries.get(id)
+    const finished = this.#book.finished(id)
+    const found = this.#book.find(id)
     if (finished !== undefined) {
       const { outcome, info } = finished
       if (finished.contact !== contact.contact || info.direction !== 'in') this.#refuse(link, 'CONFLICT')
@@ -274,7 +261,7 @@ export class Transfers implements TransfersApi {
   }
 
   #offeredNew(contact: Contact, link: TransferLink, subject: TransferSubject): void {
-    if (!this.#hasRoom(contact.contact, IncomingTransfer)) {
+    if (!this.#book.hasRoom(contact.contact, IncomingTransfer)) {
       this.#deps.count('transfers_refused')
       this.#refuse(link, 'TRANSFER_LIMIT', 'too many files wait')
       return
@@ -317,21 +304,14 @@ export class Transfers implements TransfersApi {
     actor: ActorRef<never>
   ): OutgoingTransfer | IncomingTransfer {
     if (transfer === undefined) throw new DaemonError('SHUTTING_DOWN', 'the daemon is stopping')
-    this.#entries.set(id, { contact, transfer, actor })
+    this.#book.add(id, { contact, transfer, actor })
     return transfer
   }
 
   #over(id: string, outcome: TransferOutcome | undefined): void {
-    const entry = this.#entries.get(id)
+    const entry = this.#book.remove(id, outcome)
     if (entry === undefined) return
-    if (outcome !== undefined) {
-      this.#finished.set(id, { contact: entry.contact, info: entry.transfer.describe(), outcome })
-      if (this.#finished.size > FINISHED_COUNT_MAX) {
-        this.#finished.delete(this.#finished.keys().next().value as string)
-      }
-      this.#deps.count(outcome.type === 'done' ? 'transfers_done' : 'transfers_cancelled')
-    }
-    this.#entries.delete(id)
+    if (outcome !== undefined) this.#deps.count(outcome.type === 'done' ? 'transfers_done' : 'transfers_cancelled')
     this.#revision++
     this.#deps.clock.endOfTurn(() => this.#wakeWaiting())
     entry.actor.stop('over')
@@ -410,7 +390,7 @@ export class Transfers implements TransfersApi {
 
   #follow({ kind, contact }: DirectoryChange): void {
     if (kind !== 'removed' && this.#deps.isAllowed(contact)) return
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#book.all()) {
       if (entry.contact === contact.contact) entry.transfer.run(() => entry.transfer.contactLost())
     }
   }
@@ -429,48 +409,19 @@ export class Transfers implements TransfersApi {
     throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and the policy asks for verified`)
   }
 
-  #entry(id: string): Entry {
-    const entry = this.#entries.get(id)
-    if (entry !== undefined) return entry
-    const outcome = this.#finished.get(id)?.outcome
-    if (outcome?.type === 'cancelled') throw endError(outcome)
-    throw new DaemonError('NO_SUCH_TRANSFER', 'there is no such transfer here, or it is over')
-  }
-
-  #outgoing(id: string): OutgoingTransfer {
-    const { transfer } = this.#entry(id)
-    if (transfer instanceof OutgoingTransfer) return transfer
-    throw new DaemonError('NO_SUCH_TRANSFER', 'the file comes from the peer')
-  }
-
-  #incoming(id: string): IncomingTransfer {
-    const { transfer } = this.#entry(id)
-    if (transfer instanceof IncomingTransfer) return transfer
-    throw new DaemonError('NO_SUCH_TRANSFER', 'the file goes to the peer')
-  }
-
   #assertRoom(contact: string, kind: typeof OutgoingTransfer): void {
-    if (this.#hasRoom(contact, kind)) return
+    if (this.#book.hasRoom(contact, kind)) return
     const { transferCountMax, transferContactCountMax } = this.#deps.limits
     throw new DaemonError('TRANSFER_LIMIT', 'too many files are on their way', {
       data: { transferCountMax, transferContactCountMax }
     })
   }
 
-  #hasRoom(contact: string, kind: typeof OutgoingTransfer | typeof IncomingTransfer): boolean {
-    const { transferCountMax, transferContactCountMax } = this.#deps.limits
-    const alike = [...this.#entries.values()].filter(entry => entry.transfer instanceof kind)
-    return (
-      alike.length < transferCountMax &&
-      alike.filter(entry => entry.contact === contact).length < transferContactCountMax
-    )
-  }
-
   #assertWindowFree(): void {
     const { transferBytesMax, transferWindowBytes } = this.#deps.limits
-    const open = [...this.#entries.values()].filter(
-      ({ transfer }) => transfer instanceof IncomingTransfer && transfer.hasWindow
-    ).length
+    const open = this.#book
+      .all()
+      .filter(({ transfer }) => transfer instanceof IncomingTransfer && transfer.hasWindow).length
     if ((open + 1) * transferWindowBytes <= transferBytesMax) return
     throw new DaemonError('TRANSFER_LIMIT', 'too many files are received at once', { data: { transferBytesMax } })
   }

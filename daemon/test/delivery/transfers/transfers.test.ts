@@ -108,7 +108,7 @@ describe('a file between two contacts', () => {
 
   it('is had by one program at a time', async () => {
     const town = await TransferTown.start()
-    new SendingProgram(town.alice, 'bob', ID, fileOf(400))
+    new SendingProgram(town.alice, 'bob', ID, fileOf(40))
     await offered(town)
     const disk = new Disk()
     const first = new ReceivingProgram(town.bob, ID, disk)
@@ -122,7 +122,7 @@ describe('a file between two contacts', () => {
 
   it.each(['alice', 'bob'] as const)('ends for good when %s cancels it, and both programs are told', async by => {
     const town = await TransferTown.start()
-    const sender = new SendingProgram(town.alice, 'bob', ID, fileOf(400))
+    const sender = new SendingProgram(town.alice, 'bob', ID, fileOf(40))
     await offered(town)
     const disk = new Disk()
     const receiver = new ReceivingProgram(town.bob, ID, disk)
@@ -157,7 +157,7 @@ describe('a file between two contacts', () => {
 
   it('is over for both when the contact is blocked', async () => {
     const town = await TransferTown.start()
-    new SendingProgram(town.alice, 'bob', ID, fileOf(400))
+    new SendingProgram(town.alice, 'bob', ID, fileOf(40))
     await offered(town)
     const disk = new Disk()
     const receiver = new ReceivingProgram(town.bob, ID, disk)
