@@ -1,4 +1,13 @@
-import { type Client, type Message, type MethodName, type Params, ParleyError, type Result } from '@parley/client-sdk'
+import {
+  type Client,
+  type Message,
+  type MethodName,
+  type Params,
+  ParleyError,
+  type Receipt,
+  type Result
+} from '@parley/client-sdk'
+import { bodyOf, hasCode, idAfter, postCall, tokenOf } from './app-calls.ts'
 import type { Host } from './host.ts'
 import type { Model, Sent } from './model.ts'
 import type { World } from './world.ts'
@@ -102,7 +111,10 @@ export class Apps {
     const [only] = bodies
     const done =
       count === 1 && only !== undefined
-        ? this.#client.send(to, only, options).then(receipt => this.#accepted(sents, 0, receipt.id))
+        ? this.#client.send(to, only, options).then(receipt => {
+            this.#accepted(sents, 0, receipt.id)
+            if (durable && this.#world.pick(4) === 0) this.#awaitStored(receipt)
+          })
         : this.#client.sendRun(to, bodies, options).then(receipt => {
             for (const at of sents.keys()) this.#accepted(sents, at, receipt.idAt(at))
           })
@@ -185,6 +197,18 @@ export class Apps {
       this.#model.told(this.host.name, range.first, range, 'answer', this.host.reloads)
   }
 
+  #awaitStored(receipt: Receipt): void {
+    const ends = ['MESSAGE_EXPIRED', 'MESSAGE_REJECTED', 'MESSAGE_CANCELLED']
+    this.#track(
+      receipt.stored().then(
+        () => this.#model.promised(this.host.name, receipt.id),
+        error => {
+          if (!ends.some(code => hasCode(error, code))) this.#assertExpected(error)
+        }
+      )
+    )
+  }
+
   #newSent(to: string, channel: string, isDurable: boolean, who: string): Sent {
     const number = ++this.#lastNumber
     const stream = `${this.host.name}>${to}/${channel}/${isDurable ? 'durable' : 'plain'}/${who}`
@@ -228,7 +252,7 @@ export class Apps {
     for (let answers = 0, tries = 0; answers < 2 && tries < 40; tries++) {
       // A daemon that was restored has forgotten the key.
       if (generation !== this.host.generation) return
-      const answer = await this.#post('messages.send', params)
+      const answer = await postCall(this.host.apps, 'messages.send', params, this.#pause(2_000))
       if (generation !== this.host.generation) return
       if (answer?.result !== undefined) {
         answers++
@@ -236,25 +260,6 @@ export class Apps {
         this.#world.tally.add('send again over HTTP')
       } else if (answer?.code !== undefined && !ENDS.has(answer.code) && answer.code !== 'QUEUE_FULL') return
       await this.#pause(200 + this.#world.pick(400))
-    }
-  }
-
-  async #post(
-    method: 'messages.send',
-    params: object
-  ): Promise<{ result?: Result<'messages.send'>; code?: string } | undefined> {
-    const body = new TextEncoder().encode(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }))
-    const head = { method: 'POST', path: '/rpc', headers: { host: 'parley', 'content-type': 'application/json' } }
-    try {
-      const answer = await Promise.race([
-        this.host.apps.request(head, body, new AbortController().signal),
-        this.#pause(2_000).then(() => undefined)
-      ])
-      if (answer === undefined) return undefined
-      const { result, error } = JSON.parse(new TextDecoder().decode(answer.body))
-      return { result, code: error?.data?.code }
-    } catch {
-      return undefined // no daemon is there
     }
   }
 
@@ -395,26 +400,4 @@ export class Apps {
   #nowMs(): number {
     return this.#world.clock.monotonicMs()
   }
-}
-
-/** The token, and so many bytes more. */
-function bodyOf(token: string, bytes: number): Uint8Array {
-  const head = Buffer.from(`${token}\n`)
-  const body = new Uint8Array(head.length + bytes)
-  body.set(head)
-  return body
-}
-
-function tokenOf(body: Uint8Array): string {
-  const end = body.indexOf(10)
-  return Buffer.from(body.subarray(0, end < 0 ? body.length : end)).toString()
-}
-
-function idAfter(id: string, count: number): string {
-  const dot = id.lastIndexOf('.')
-  return `${id.slice(0, dot + 1)}${Number(id.slice(dot + 1)) + count}`
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof ParleyError && error.code === code
 }

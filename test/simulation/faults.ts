@@ -171,11 +171,14 @@ const eclipse: Act = {
   run: async (simulation, town) => {
     const { world } = simulation
     const { host, peer } = town
+    const [a, b] = [host.keyring.nodeId, peer.keyring.nodeId]
+    world.network.delay(a, b, 100)
     simulation.send(town, { count: 1, bytes: 20, durable: true, ttlMs: 1_000 })
-    await simulation.pass(4 + simulation.pick(10))
-    world.network.cut(host.keyring.nodeId, peer.keyring.nodeId, { silent: true })
-    await simulation.pass(75_000)
-    world.network.heal(host.keyring.nodeId, peer.keyring.nodeId)
+    await simulation.pass(20 + simulation.pick(60))
+    world.network.cut(a, b, { silent: true })
+    await simulation.pass(130_000)
+    world.network.heal(a, b)
+    world.network.delay(a, b, 1)
   }
 }
 

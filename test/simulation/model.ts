@@ -88,6 +88,7 @@ export class Model {
   readonly #forgotten = new Set<string>()
   readonly #blocked = new Map<string, number>()
   readonly #bootedMs = new Map<string, number>()
+  readonly #promised = new Set<Sent>()
   readonly #strangers = new Set<string>()
   readonly #generations = new Map<string, number>()
 
@@ -145,6 +146,12 @@ export class Model {
       this.fault(`${sent.token} is called handled and nobody acknowledged it`)
     if (state === 'rejected' && !this.#rejected.has(sent.token))
       this.fault(`${sent.token} is called rejected (${reason}) and nobody rejected it`)
+  }
+
+  /** A promise of the SDK was kept: the message is with the peer. */
+  promised(from: string, id: string): void {
+    const sent = this.#byId.get(`${from} ${id}`)
+    if (sent !== undefined) this.#promised.add(sent)
   }
 
   /** An app saw a message. `generation` counts the restores of its host. */
@@ -268,7 +275,7 @@ export class Model {
   #judgeFate(sent: Sent): void {
     const { token, told } = sent
     const isSeen = this.hasSeen(token)
-    if (isSeen) this.#judgeNever(sent)
+    if (isSeen || this.#promised.has(sent)) this.#judgeNever(sent)
     if (this.#strangers.has(`${sent.to} ${sent.from}`)) {
       if (told !== undefined && told.state !== 'expired' && told.state !== 'accepted' && told.state !== 'cancelled')
         this.fault(`${token} is ${told.state} at a peer that does not know its sender`)
