@@ -8,8 +8,9 @@ import {
   type Result
 } from '@parley/client-sdk'
 import { bodyOf, hasCode, idAfter, postCall, tokenOf } from './app-calls.ts'
+import type { Sent } from './books.ts'
 import type { Host } from './host.ts'
-import type { Model, Sent } from './model.ts'
+import type { Model } from './model.ts'
 import type { World } from './world.ts'
 
 /** The consumer that reads everything, and the ones that read in other ways. */

@@ -1,69 +1,9 @@
 import type { MessageStateRange } from '@parley/client-sdk'
+import type { Cursor, Entry, Restore, Seen, Sent, Told } from './books.ts'
 import type { SimulationEvent } from './tally.ts'
 
 // The promise, as short as it can be written: what apps handed over, what they were told of it, and what apps of the peer saw.
 // Nothing here knows how it is kept.
-
-/** One message that an app handed over. */
-export interface Sent {
-  /** Names it, and starts its body. */
-  readonly token: string
-  readonly from: string
-  readonly to: string
-  /** Those of one stream were handed over in the order of their numbers. */
-  readonly stream: string
-  readonly number: number
-  readonly isDurable: boolean
-  readonly startedMs: number
-  /** Set when the app was told that it is accepted. */
-  id?: string
-  acceptedMs?: number
-  /** The app was told that it is not accepted. */
-  refused?: string
-  /** The last that the app was told of it, and when. */
-  told?: { readonly state: MessageStateRange['state']; readonly reached?: string; readonly reload: number }
-  readonly was: Set<string>
-  /** Of these, what came as an event, unasked. */
-  readonly events: Set<string>
-}
-
-/** What an app saw, once for each time. */
-export interface Seen {
-  readonly host: string
-  readonly consumer: string | null
-  readonly index: number
-  readonly id: string
-  readonly from: string
-  readonly token: string
-  readonly redelivered: boolean
-  readonly maybeDuplicate: boolean
-  readonly atMs: number
-}
-
-/** One message in the inbox of a host, as apps saw it. */
-interface Entry {
-  readonly host: string
-  readonly generation: number
-  readonly index: number
-  readonly id: string
-  readonly token: string
-  readonly isMarked: boolean
-  readonly atMs: number
-}
-
-interface Restore {
-  readonly host: string
-  /** When the copy was made, and when it was put back. */
-  readonly copiedMs: number
-  readonly atMs: number
-}
-
-type Told = Omit<MessageStateRange, 'first' | 'count'>
-
-interface Cursor {
-  acked: number
-  readonly seen: Map<number, string>
-}
 
 const FINAL = new Set(['handled', 'expired', 'rejected', 'cancelled'])
 const RANK: Readonly<Record<string, number>> = { accepted: 0, sent: 1, expiring: 2, stored: 3, handled: 4 }
@@ -307,20 +247,14 @@ export class Model {
       if (!this.#wasRestored(sent.from) && !this.#wasRestored(sent.to)) push(streams, sent.stream, entry)
     }
     for (const [lane, entries] of lanes)
-      this.#judgeAscending(`lane ${lane}`, entries, ({ id }) => Number(id.slice(id.lastIndexOf('.') + 1)))
+      this.#assertAscending(`lane ${lane}`, entries, ({ id }) => Number(id.slice(id.lastIndexOf('.') + 1)))
     for (const [stream, entries] of streams)
-      this.#judgeAscending(`stream ${stream}`, entries, ({ token }) => (this.#sent.get(token) as Sent).number)
+      this.#assertAscending(`stream ${stream}`, entries, ({ token }) => (this.#sent.get(token) as Sent).number)
   }
 
-  #judgeAscending(what: string, entries: readonly Entry[], key: (entry: Entry) => number): void {
-    const sorted = entries.toSorted((a, b) => a.index - b.index)
-    for (let at = 1; at < sorted.length; at++) {
-      const [before, after] = [sorted[at - 1] as Entry, sorted[at] as Entry]
-      if (key(before) >= key(after)) {
-        this.fault(`${what}: ${after.token} (${after.index}) came after ${before.token} (${before.index})`)
-        return
-      }
-    }
+  #assertAscending(what: string, entries: readonly Entry[], key: (entry: Entry) => number): void {
+    const problem = firstOutOfOrder(entries, key)
+    if (problem !== undefined) this.fault(`${what}: ${problem}`)
   }
 
   #judgeTrust(seen: Seen, sent: Sent): void {
@@ -412,6 +346,17 @@ export class Model {
   fault(text: string): void {
     if (this.wrong.length < 20) this.wrong.push(text)
   }
+}
+
+/** By their indexes entries have ascending keys; otherwise the first that does not fit, in words. */
+function firstOutOfOrder(entries: readonly Entry[], key: (entry: Entry) => number): string | undefined {
+  const sorted = entries.toSorted((a, b) => a.index - b.index)
+  for (const [at, after] of sorted.entries()) {
+    const before = sorted[at - 1]
+    if (before !== undefined && key(before) >= key(after))
+      return `${after.token} (${after.index}) came after ${before.token} (${before.index})`
+  }
+  return undefined
 }
 
 function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
