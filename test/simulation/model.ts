@@ -1,4 +1,3 @@
-import type { MessageStateRange } from '@parley/client-sdk'
 import type { Cursor, Entry, Restore, Seen, Sent, Told } from './books.ts'
 import type { SimulationEvent } from './tally.ts'
 
