@@ -29,8 +29,8 @@ describe('the simulation finds a daemon that', () => {
       const [first = ''] = caught?.wrong ?? []
       process.stdout.write(`${bug}: seed ${caught?.seed}, after ${caught?.after} seeds: ${first.split('\n')[0]}\n`)
       expect(caught, `not caught in ${SEED_COUNT_MAX} seeds`).toBeDefined()
-    // It is the bug that is found: without it the same seed is right.
-    expect((await simulate(caught?.seed ?? '')).wrong, replayCommand(caught?.seed ?? '')).toEqual([])
+      // It is the bug that is found: without it the same seed is right.
+      expect((await simulate(caught?.seed ?? '')).wrong, replayCommand(caught?.seed ?? '')).toEqual([])
     },
     120_000
   )
