@@ -310,7 +310,11 @@ export class Inbox implements Receiving, DurableReceiving {
       throw new DaemonError('INVALID_PARAMS', `index: ${index} was not given to ${name}`)
     }
     // What a call before this one acknowledged may not be on disk yet, so this one is answered no sooner.
-    if (index <= consumer.cursor) return consumer.unsyncedCount > 0 ? this.#parts.commit.synced() : undefined
+    if (index <= consumer.cursor) {
+      // While the store is lost nobody knows what of it is on disk.
+      if (this.#isLost) this.#assertWritable()
+      return consumer.unsyncedCount > 0 ? this.#parts.commit.synced() : undefined
+    }
     if (this.#isLost && this.#parts.core.hasDurable(consumer, index)) this.#assertWritable()
     const isDurable = this.#parts.core.ack(consumer, index, refusal)
     this.#parts.consumers.write(consumer)

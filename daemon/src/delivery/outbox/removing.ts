@@ -179,7 +179,10 @@ export class Removing {
     book.changeEntry(entry)
     if (wasSent) {
       contact.expiring.add(entry)
-      book.commit.afterwards(() => book.tell(lane, first, last, 'expiring'))
+      // Meanwhile a receipt may have told more.
+      book.commit.afterwards(() => {
+        if (contact.expiring.has(entry)) book.tell(lane, first, last, 'expiring')
+      })
       return
     }
     const reached = entry.maybeDuplicate ? 'maybe' : 'no'

@@ -118,6 +118,8 @@ describe('a store that is lost', () => {
     const acked = host.inbox.ack('app', 2)
     host.inbox.storeLost()
     await expect(acked).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    // Said again, what failed fails again.
+    await expect(host.inbox.ack('app', 2)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await expect(host.inbox.ack('app', 3)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await expect(subscribe(host.inbox, { consumer: 'new' })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await expect(host.inbox.seek('app', 'now')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
