@@ -13,6 +13,10 @@ export interface AdmissionOptions {
   readonly unprovenDeadlineMs: number
 }
 
+/** Connections of strangers who come to pair. They count as unproven besides. */
+export const PAIRING_CONNECTION_COUNT_MAX = 8
+/** How long such a connection may last: a run of pairing has 15 s, and what comes before and after it takes a moment. */
+const PAIRING_DEADLINE_MS = 20_000
 /** Sources remembered by one rate limit. Beyond it the one seen longest ago is forgotten; `unprovenCountMax` holds all the same. */
 const SOURCE_COUNT_MAX = 4_096
 
@@ -37,6 +41,7 @@ export class Admission {
   readonly #nodes: RateLimit
   readonly #arrivals = new Set<InboundArrival>()
   #unprovenCount = 0
+  #pairingCount = 0
 
   constructor(clock: Clock, options: AdmissionOptions, gate: Gate) {
     this.#clock = clock
@@ -68,7 +73,10 @@ export class Admission {
       settled: () => {
         this.#unprovenCount -= 1
       },
-      gone: () => this.#arrivals.delete(arrival),
+      gone: isPairing => {
+        if (isPairing) this.#pairingCount -= 1
+        this.#arrivals.delete(arrival)
+      },
       late: nodeId => {
         this.#gate.refused({ reason: 'unproven-deadline', address, ...(nodeId === undefined ? {} : { nodeId }) })
         close('not proven in time')
@@ -90,21 +98,26 @@ export class Admission {
     return undefined
   }
 
-  #admit(nodeId: NodeId, address: string): boolean {
+  #admit(nodeId: NodeId, address: string): boolean | 'pairing' {
     let reason: Refusal['reason'] | undefined
-    if (!this.#gate.admitsNode(nodeId)) reason = 'stranger'
+    const verdict = this.#gate.admitsNode(nodeId)
+    const isFull = verdict === 'pairing' && this.#pairingCount >= PAIRING_CONNECTION_COUNT_MAX
+    if (verdict === false || isFull) reason = 'stranger'
     else if (!this.#nodes.take(nodeId)) reason = 'node-rate'
-    if (reason === undefined) return true
+    if (reason === undefined) {
+      if (verdict === 'pairing') this.#pairingCount += 1
+      return verdict
+    }
     this.#gate.refused({ reason, nodeId, address })
     return false
   }
 }
 
 interface ArrivalEvents {
-  admit(nodeId: NodeId): boolean
+  admit(nodeId: NodeId): boolean | 'pairing'
   /** It stopped to count as unproven. */
   settled(): void
-  gone(): void
+  gone(isPairing: boolean): void
   late(nodeId: NodeId | undefined): void
   idle(): void
 }
@@ -116,6 +129,7 @@ class InboundArrival implements Arrival {
   #nodeId: NodeId | undefined
   #state: 'unproven' | 'proven' | 'gone' = 'unproven'
   #streamCount = 0
+  #isPairing = false
   #timer: Timer | undefined
 
   constructor(clock: Clock, deadlineMs: number, events: ArrivalEvents) {
@@ -127,7 +141,13 @@ class InboundArrival implements Arrival {
 
   admit(nodeId: NodeId): boolean {
     this.#nodeId = nodeId
-    return this.#events.admit(nodeId)
+    const verdict = this.#events.admit(nodeId)
+    if (verdict === 'pairing' && this.#state === 'unproven') {
+      this.#isPairing = true
+      this.#timer?.cancel()
+      this.#timer = this.#clock.timer(PAIRING_DEADLINE_MS, () => this.#events.late(nodeId))
+    }
+    return verdict !== false
   }
 
   proven(): void {
@@ -147,7 +167,7 @@ class InboundArrival implements Arrival {
     if (this.#state === 'unproven') this.#events.settled()
     this.#state = 'gone'
     this.#timer?.cancel()
-    this.#events.gone()
+    this.#events.gone(this.#isPairing)
   }
 
   #armIdle(): void {

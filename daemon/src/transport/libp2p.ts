@@ -151,7 +151,8 @@ class Libp2pTransport implements Transport {
     const parts = this.#parts
     if (parts === undefined) throw new TypeError('the transport was not started')
     try {
-      const target = multiaddr(`${request.address}/p2p/${request.nodeId}`)
+      const { address, nodeId } = request
+      const target = multiaddr(nodeId === undefined ? address : `${address}/p2p/${nodeId}`)
       const transport = parts.transportManager.getTransports()[0] as StreamTransport
       if (transport.dialFilter([target]).length === 0) throw new Error(`${request.address} is not a TCP multiaddr`)
       // Not through libp2p's dial queue: it joins dials of one node, even forced ones, into one connection.
@@ -209,17 +210,19 @@ class Libp2pTransport implements Transport {
         tracked.nodeId = peer.toString() as NodeId
         return !tracked.arrival.admit(tracked.nodeId)
       },
-      denyOutboundConnection: (peer: { toString(): string }, socket: MultiaddrConnection) => {
-        this.#track({
-          socket,
-          arrival: undefined,
-          streams: new Set(),
-          nodeId: peer.toString() as NodeId,
-          connection: undefined
-        })
-        return this.#stopping.signal.aborted
-      }
+      denyOutboundConnection: (peer: { toString(): string }, socket: MultiaddrConnection) =>
+        !this.#dialled(peer.toString() as NodeId, socket),
+      // The first that is heard of a connection that was dialled without a node ID.
+      denyOutboundEncryptedConnection: (peer: { toString(): string }, socket: MultiaddrConnection) =>
+        !this.#dialled(peer.toString() as NodeId, socket)
     }
+  }
+
+  #dialled(nodeId: NodeId, socket: MultiaddrConnection): boolean {
+    if (!this.#trackedOf.has(socket.timeline)) {
+      this.#track({ socket, arrival: undefined, streams: new Set(), nodeId, connection: undefined })
+    }
+    return !this.#stopping.signal.aborted
   }
 
   #arrive(socket: MultiaddrConnection): boolean {

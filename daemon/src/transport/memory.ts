@@ -198,9 +198,11 @@ class MemoryTransport implements Transport {
     const signal = AbortSignal.any([request.signal, this.#stopping.signal])
     const owner = this.#network.ownerOf(request.address)
     if (owner === this.nodeId) throw new DaemonError('DIAL_FAILED', 'That is this node itself.')
-    const link = this.#network.link(this.nodeId, owner ?? request.nodeId)
+    const remote = owner ?? request.nodeId
+    if (remote === undefined) throw new DaemonError('DIAL_FAILED', `Nothing answers at ${request.address}.`)
+    const link = this.#network.link(this.nodeId, remote)
     link.counters(this.nodeId).dialCount += 1
-    const connection = link.connect(this.nodeId, owner ?? request.nodeId)
+    const connection = link.connect(this.nodeId, remote)
     try {
       return await new Promise<ByteStream>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -232,7 +234,7 @@ class MemoryTransport implements Transport {
         return
       }
       connection.send(listener, 0, () => {
-        if (target.nodeId !== nodeId) {
+        if (nodeId !== undefined && target.nodeId !== nodeId) {
           reject(new DaemonError('WRONG_NODE', `Another node answers at ${address}.`))
           return
         }
@@ -244,7 +246,7 @@ class MemoryTransport implements Transport {
           const inbound = target.accept(connection, arrival, this.nodeId, from, protocol, () => outbound)
           if (inbound === undefined) return
           connection.send(listener, 0, () => {
-            outbound = this.#stream(connection, dialler, nodeId, address, 'outbound', () => inbound, undefined)
+            outbound = this.#stream(connection, dialler, target.nodeId, address, 'outbound', () => inbound, undefined)
             resolve(outbound)
           })
           target.#handlers.get(protocol)?.(inbound)

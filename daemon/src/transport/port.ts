@@ -46,8 +46,8 @@ export interface ByteStream {
 
 /** Who may connect. Asked by the transport for each inbound connection; must answer at once. */
 export interface Gate {
-  /** After Noise, before any stream: is this node ID one that we talk to? */
-  admitsNode(nodeId: NodeId): boolean
+  /** After Noise, before any stream: is this node ID one that we talk to? `pairing` lets in one of the few places for strangers who come to pair. */
+  admitsNode(nodeId: NodeId): boolean | 'pairing'
   /** A connection that was closed by the gate or by a budget: for counters and the list of refused strangers. */
   refused(refusal: Refusal): void
 }
@@ -60,7 +60,8 @@ export interface Refusal {
 }
 
 export interface DialRequest {
-  readonly nodeId: NodeId
+  /** Absent: whoever answers. For pairing alone, which finds out by its secret who that is. */
+  readonly nodeId?: NodeId
   /** A TCP multiaddr without `/p2p/`. */
   readonly address: string
   readonly protocol: string
@@ -85,7 +86,7 @@ export interface Transport {
   handle(protocol: string, onStream: (stream: ByteStream) => void): Promise<void>
   unhandle(protocol: string): Promise<void>
   /**
-   * Opens a connection to `address`, checks that `nodeId` answers there, and opens a stream on it.
+   * Opens a connection to `address`, checks that `nodeId`, where it is given, answers there, and opens a stream on it.
    *
    * @throws {DaemonError} `DIAL_FAILED` nothing answered, or it did in no usable way; `WRONG_NODE` another node ID answered;
    * `NOT_ACCEPTED` the right node answered and closed before the protocol was agreed; the signal's reason when aborted
