@@ -18,7 +18,7 @@ const SEEDS_PER_WORKER = 100
 /** A seed with a slash is one run alone, as a failing one is printed. */
 export async function run(options: ProofOptions): Promise<ProofResult> {
   const { seed, size, log, signal } = options
-  const summary = new Summary()
+  const summary = new Summary(log)
   if (seed.includes('/')) {
     summary.add(await simulate(seed, { trace: log }))
     return summary.result(false)
@@ -49,12 +49,19 @@ async function runWorker(args: readonly string[], summary: Summary, signal: Abor
 class Summary {
   readonly wrong: string[] = []
   readonly #tally = new Tally()
+  readonly #log: (line: string) => void
   seeds = 0
+
+  constructor(log: (line: string) => void) {
+    this.#log = log
+  }
 
   add({ seed, flavour, wrong, counts }: SimulationResult): void {
     this.seeds++
     this.#tally.merge(counts)
-    if (wrong.length > 0) this.wrong.push(`${replayCommand(seed)} (${flavour})\n  ${wrong.join('\n  ')}`)
+    if (wrong.length === 0) return
+    this.wrong.push(`${replayCommand(seed)} (${flavour})\n  ${wrong.join('\n  ')}`)
+    this.#log(`${replayCommand(seed)} (${flavour}): ${wrong[0]}`)
   }
 
   /** Few seeds need not meet everything. */
