@@ -8,7 +8,7 @@ import {
   STORED,
   TAG_BYTES
 } from '../delivery/port.ts'
-import type { Envelope, Hello, LaneOpen, Reject, Request, Response, Run } from './envelope.ts'
+import type { Compare, Envelope, Hello, LaneOpen, Reject, Request, Response, Run } from './envelope.ts'
 import { PeerFault } from './fault.ts'
 
 const REQUEST_ID_BYTES = 16
@@ -16,11 +16,22 @@ const REQUEST_NAME_BYTES_MAX = 64
 /** Of codes and texts, in characters. */
 const TEXT_LENGTH_MAX = 200
 const MARK_COUNT_MAX = 1_024
+const COMPARE_ID_BYTES = 16
+const COMPARE_NONCE_BYTES = 32
+const COMPARE_MESSAGE_BYTES_MAX = 4_096
 
 type Checks = {
-  readonly [kind in 'hello' | 'laneOpen' | 'run' | 'skip' | 'receipt' | 'credit' | 'request' | 'response' | 'reject']: (
-    value: never
-  ) => object
+  readonly [kind in
+    | 'hello'
+    | 'laneOpen'
+    | 'run'
+    | 'skip'
+    | 'receipt'
+    | 'credit'
+    | 'request'
+    | 'response'
+    | 'reject'
+    | 'compare']: (value: never) => object
 }
 
 /**
@@ -83,6 +94,20 @@ const CHECKS: Checks = {
     // What was not written is not the object's own; of two subjects the decoder keeps the last.
     if (Object.hasOwn(reject, 'lane') && reject.lane !== undefined) return { lane: reject.lane, code, text }
     return { request: bytesOf(reject.request, REQUEST_ID_BYTES, 'a request ID'), code, text }
+  },
+  compare: ({ id, step, nonce, question, message, result }: Compare): Compare => {
+    if (!(step >= 1 && step <= 5)) throw wrong('a step that no comparison has')
+    assertText(question)
+    assertText(result)
+    if (message.length > COMPARE_MESSAGE_BYTES_MAX) throw wrong('a message that is too long')
+    return {
+      id: bytesOf(id, COMPARE_ID_BYTES, 'a comparison'),
+      step,
+      nonce: step <= 2 ? bytesOf(nonce, COMPARE_NONCE_BYTES, 'a nonce') : new Uint8Array(0),
+      question: step === 1 ? question : '',
+      message: step === 3 ? new Uint8Array(message) : new Uint8Array(0),
+      result
+    }
   }
 }
 

@@ -225,6 +225,24 @@ export interface Bye {
   readonly text: string
 }
 
+/** A step of a comparison. What does not belong to the step is empty. */
+export interface Compare {
+  /** 16 bytes, made by who starts it. */
+  readonly id: Uint8Array
+  readonly step: CompareStep
+  /** Of a start or an answer, 32 bytes. */
+  readonly nonce: Uint8Array
+  /** Of a start; at most 200 characters. */
+  readonly question: string
+  /** A message of the comparator, at most 4,096 bytes. */
+  readonly message: Uint8Array
+  /** Of a result `match` or `no-match`, of a cancel its reason; of a start or an answer `verify` where the match is meant to verify the contact. */
+  readonly result: string
+}
+
+/** 1 start, 2 answer, 3 comparator message, 4 result, 5 cancel. */
+export type CompareStep = 1 | 2 | 3 | 4 | 5
+
 /** The kinds that this version writes and acts on. The others of the schema are known, and end a session that sends them unasked. */
 export type Envelope =
   | { readonly hello: Hello }
@@ -238,6 +256,7 @@ export type Envelope =
   | { readonly reject: Reject }
   | { readonly ping: Ping }
   | { readonly card: { readonly card: Uint8Array } }
+  | { readonly compare: Compare }
   | { readonly end: Readonly<Record<string, never>> }
   | { readonly bye: Bye }
 
@@ -248,7 +267,7 @@ const ENVELOPE_COUNT_MAX = 4_096
 protobuf.util.Long = null as never
 protobuf.configure()
 const ENVELOPE = protobuf.parse(ENVELOPE_SCHEMA).root.lookupType('Envelope')
-const UNSENT_KINDS = ['compare', 'succession'] as const
+const UNSENT_KINDS = ['succession'] as const
 
 /** Encodes envelopes as one Batch, in a buffer of its own. */
 export function encodeBatch(envelopes: readonly Envelope[]): Uint8Array {

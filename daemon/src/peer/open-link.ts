@@ -184,6 +184,10 @@ function controlBytesOf(envelope: Envelope): number {
   if ('card' in envelope) return CONTROL_HEADER_BYTES + envelope.card.card.length
   if ('receipt' in envelope) return CONTROL_HEADER_BYTES + Buffer.byteLength(envelope.receipt.reason)
   if ('laneOpen' in envelope) return CONTROL_HEADER_BYTES + Buffer.byteLength(envelope.laneOpen.channel)
+  if ('compare' in envelope) {
+    const { message, question, result } = envelope.compare
+    return CONTROL_HEADER_BYTES + message.length + Buffer.byteLength(question) + Buffer.byteLength(result)
+  }
   if ('bye' in envelope) return CONTROL_HEADER_BYTES + Buffer.byteLength(envelope.bye.text)
   return CONTROL_HEADER_BYTES
 }
