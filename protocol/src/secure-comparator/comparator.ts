@@ -23,6 +23,7 @@ export class SecureComparator implements Disposable {
   #state: ComparatorState = { tag: 'empty' }
   #role: ComparatorRole | undefined
   #result: ComparatorResult = 'pending'
+  #hasFailed = false
 
   constructor({ randomBytes, drawScalar = () => drawBytes(randomBytes, 32) }: SecureComparatorOptions) {
     this.#stepDeps = { randomBytes, drawScalar }
@@ -31,6 +32,14 @@ export class SecureComparator implements Disposable {
   /** `pending` until decided. `no-match` may appear before the last message, and stands; `match` is final. */
   get result(): ComparatorResult {
     return this.#result
+  }
+
+  /**
+   * Whether a proof of the peer did not hold, or it sent points that nobody draws: it does not follow the protocol, or its messages were
+   * changed on the way. Nothing in the replies shows it.
+   */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /** Known once the first message was made. */
@@ -101,6 +110,7 @@ export class SecureComparator implements Disposable {
     const left = this.#state
     this.#state = next
     this.#result = resultOf(next)
+    this.#hasFailed = 'hasFailed' in next && next.hasFailed
     wipeLeftState(left, next)
   }
 }

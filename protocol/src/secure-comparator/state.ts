@@ -48,7 +48,7 @@ export type ComparatorState =
       readonly Pab: Point
       readonly hasFailed: boolean
     }
-  | { readonly tag: 'compared'; readonly result: 'match' | 'no-match' }
+  | { readonly tag: 'compared'; readonly result: 'match' | 'no-match'; readonly hasFailed: boolean }
   /** Its owner has wiped it. */
   | { readonly tag: 'closed' }
 

@@ -206,7 +206,7 @@ function answerMessage3(
   )
   const reply = encodeMessage4({ Rb, proof8: finishProof(8, [c8B, c8Q], { secret: b3, nonce: equality.nonce }) })
   wipeScratch()
-  return { state: { tag: 'compared', result: judge(hold && !hasFailed, Rab, Pab) }, reply }
+  return { state: compared(hold && !hasFailed, Rab, Pab), reply }
 }
 
 /** Themis secure_comparator_alice_step5: checks message 4 and compares. */
@@ -218,7 +218,7 @@ function readMessage4(
   const hold = allHold([claimEquality(8, proof8, { A: G3b, R: Rb, T: Qab })])
   const [Rab, PabBytes] = encode(multiplyPoint(a3, Rb), Pab)
   wipeScratch()
-  return { state: { tag: 'compared', result: judge(hold && !hasFailed, Rab, PabBytes) }, reply: undefined }
+  return { state: compared(hold && !hasFailed, Rab, PabBytes), reply: undefined }
 }
 
 /** P = blinding·g3 and Q = blinding·B + secret·g2, with the commitments of a proof that both are known. */
@@ -247,10 +247,10 @@ function commitEquality(secret: Uint8Array, T: Point, { randomBytes }: StepDeps)
   return { R: multiplyPoint(secret, T), nonce, commitmentB: multiplyBase(nonce), commitmentT }
 }
 
-function judge(isHonest: boolean, Rab: Uint8Array, Pab: Uint8Array): 'match' | 'no-match' {
+function compared(isHonest: boolean, Rab: Uint8Array, Pab: Uint8Array): State<'compared'> {
   const isSame = equalBytes(Rab, Pab)
   const isNothing = isIdentity(Rab)
-  return isHonest && isSame && !isNothing ? 'match' : 'no-match'
+  return { tag: 'compared', result: isHonest && isSame && !isNothing ? 'match' : 'no-match', hasFailed: !isHonest }
 }
 
 function isIdentity(encoded: Uint8Array): boolean {
