@@ -134,10 +134,9 @@ export class Distribution {
     for (const reader of this.#readers) reader.consumer?.rewind()
   }
 
-  /** Forgets what is on its way to the disk: the store is lost. What waited behind it is given. */
+  /** Forgets what is on its way to the disk: the store is lost. What waits behind it waits for `reload`. */
   dropUnsynced(): void {
     for (const entry of this.log.dropUnsynced()) entry.source.entryCount--
-    this.pumpAll()
   }
 
   /** Gives every reader what it may be given now. */

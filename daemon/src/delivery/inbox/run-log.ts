@@ -58,6 +58,8 @@ export class RunLog {
   #memory = { messages: 0, costBytes: 0 }
   #disk = { messages: 0, costBytes: 0 }
   #unsynced: Entry[] = []
+  /** From here on it is not known what the disk holds. */
+  #heldFrom: number | undefined
 
   /** The index that the next message gets. */
   get end(): number {
@@ -66,7 +68,7 @@ export class RunLog {
 
   /** Everything below may be given. */
   get readyEnd(): number {
-    return this.#unsynced[0]?.first ?? this.#end
+    return this.#heldFrom ?? this.#unsynced[0]?.first ?? this.#end
   }
 
   /** Of what is in memory alone. */
@@ -111,14 +113,19 @@ export class RunLog {
     this.#disk = { messages: 0, costBytes: 0 }
     for (const entry of durable) this.#count(entry, 1)
     this.#unsynced = []
+    this.#heldFrom = undefined
     this.#entries = [...inMemory, ...durable].sort((a, b) => a.first - b.first)
     this.#goneCount = 0
     this.skipTo(this.#entries.at(-1)?.end ?? 0)
   }
 
-  /** Forgets the entries that wait for the disk, and returns them. Their indexes stay unused. */
+  /**
+   * Forgets the entries that wait for the disk, and returns them. They may be there all the same, and then come back under their indexes: until
+   * `replaceDurable` tells, nothing behind them is ready.
+   */
   dropUnsynced(): readonly Entry[] {
     const dropped = this.#unsynced
+    this.#heldFrom ??= dropped[0]?.first
     this.#unsynced = []
     for (const entry of dropped) this.remove(entry)
     return dropped

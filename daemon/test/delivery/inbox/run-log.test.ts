@@ -56,4 +56,23 @@ describe('a log of runs', () => {
       { numRuns: 50 }
     )
   })
+
+  it('gives nothing behind what the lost disk may hold, until it is known', () => {
+    const log = new RunLog()
+    const lane = {} as NonNullable<Entry['durable']>['lane']
+    const onItsWay = (first: number): Entry => ({
+      ...entryAt(first, 2),
+      durable: { lane, receivedAtMs: 0, maybeDuplicate: false, sizes: undefined }
+    })
+    log.append(entryAt(1, 2))
+    const lost = onItsWay(3)
+    log.append(lost)
+    log.append(entryAt(5, 1))
+    expect(log.dropUnsynced()).toEqual([lost])
+    log.append(entryAt(6, 1))
+    expect(log.readyEnd).toBe(3)
+    log.replaceDurable([onItsWay(3)])
+    expect(log.readyEnd).toBe(7)
+    expect(log.kept().map(({ first }) => first)).toEqual([1, 3, 5, 6])
+  })
 })
