@@ -72,6 +72,14 @@ export const configSchema = z.strictObject({
       )
     })
     .prefault({}),
+  identity: z
+    .strictObject({
+      passphraseFile: absolutePath.optional().meta({
+        description:
+          "File with the passphrase of the keyring, mode 0600. Default: systemd's credential parley-passphrase, where there is one."
+      })
+    })
+    .prefault({}),
   network: z
     .strictObject({
       listen: addresses(z.array(address).min(1, 'must have an address')).default(['/ip4/0.0.0.0/tcp/7390']).meta({

@@ -20,6 +20,7 @@ export interface Setting {
 }
 
 const SHORT_VARIABLES: Readonly<Record<string, string>> = {
+  'identity.passphraseFile': 'PARLEY_PASSPHRASE_FILE',
   'network.listen': 'PARLEY_LISTEN',
   'socket.path': 'PARLEY_SOCKET'
 }
@@ -27,6 +28,7 @@ const SHORT_VARIABLES: Readonly<Record<string, string>> = {
 const FLAGS: Readonly<Record<string, string>> = {
   'node.id': '--id',
   'node.profile': '--profile',
+  'identity.passphraseFile': '--passphrase-file',
   'network.listen': '--listen',
   'network.announce': '--announce',
   'socket.path': '--socket',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { DaemonError } from './errors.ts'
 import type { Log } from './observe/log-port.ts'
 import type { Store } from './store/port.ts'
+import type { Sealer } from './store/sealer.ts'
 import type { ByteStream, DialRequest, Gate, NodeId, Transport } from './transport/port.ts'
 
 export interface KeptPortsOptions {
@@ -12,12 +13,15 @@ export interface KeptPortsOptions {
   readonly isDefault: boolean
   /** Remembers the ports, in `meta`. Must be open when the transport starts. */
   readonly store: Store
+  /** Of `store`. */
+  readonly sealer: Sealer
   readonly log: Log
   /** Makes the transport that is to listen on these addresses. It is started at most once. */
   readonly create: (listen: readonly string[]) => Promise<Transport>
 }
 
-const KEPT_KEY = new TextEncoder().encode('listen-ports')
+/** Where in `meta` the ports lie. */
+export const KEPT_PORTS_KEY: Uint8Array = new TextEncoder().encode('listen-ports')
 const PORT = /\/tcp\/(\d+)$/
 
 /** Asked address to kept port. */
@@ -105,8 +109,10 @@ export class KeptPortsTransport implements Transport {
   }
 
   #load(): Record<string, number> {
-    const bytes = this.#options.store.get('meta', KEPT_KEY)
-    if (bytes === undefined) return {}
+    const { store, sealer } = this.#options
+    const sealed = store.get('meta', KEPT_PORTS_KEY)
+    if (sealed === undefined) return {}
+    const bytes = sealer.open('meta', KEPT_PORTS_KEY, sealed)
     try {
       return keptSchema.parse(JSON.parse(new TextDecoder().decode(bytes)))
     } catch (cause) {
@@ -121,8 +127,9 @@ export class KeptPortsTransport implements Transport {
       if (asked !== withPort(asked, port)) kept[asked] = port
     }
     if (JSON.stringify(kept) === JSON.stringify(before)) return
-    const value = new TextEncoder().encode(JSON.stringify(kept))
-    await this.#options.store.batch([{ type: 'put', sublevel: 'meta', key: KEPT_KEY, value }], { sync: true })
+    const { store, sealer } = this.#options
+    const value = sealer.seal('meta', KEPT_PORTS_KEY, new TextEncoder().encode(JSON.stringify(kept)))
+    await store.batch([{ type: 'put', sublevel: 'meta', key: KEPT_PORTS_KEY, value }], { sync: true })
   }
 }
 

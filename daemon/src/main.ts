@@ -6,8 +6,10 @@ import type { Clock } from './actor/clock.ts'
 import { SystemClock } from './actor/system-clock.ts'
 import { DaemonError } from './errors.ts'
 import { loadOrMakeIdentity } from './first-run.ts'
-import type { Keyring } from './identity/keyring.ts'
+import { heldInFile } from './identity/keyring-file.ts'
+import type { KeyringHolder } from './identity/keyring-holder.ts'
 import type { InterfaceAddress } from './identity/own-card.ts'
+import { NO_PASSPHRASE, type PassphraseSource } from './identity/passphrase.ts'
 import { UnixAppServer } from './ipc/http-server.ts'
 import { KeptPortsTransport } from './kept-ports.ts'
 import { createNode, type ParleyNode } from './node.ts'
@@ -20,7 +22,7 @@ import { type Availability, GuardedStore } from './store/guarded.ts'
 import { LevelStore } from './store/level.ts'
 import type { Store } from './store/port.ts'
 import { ReserveFile } from './store/reserve-file.ts'
-import { loadOrMakeStoreKeys } from './store/store-keys-file.ts'
+import { isSealed, sealerFollowing } from './store/sealed.ts'
 import { createLibp2pTransport } from './transport/libp2p.ts'
 import type { Transport } from './transport/port.ts'
 
@@ -29,6 +31,8 @@ export interface RunOptions {
   readonly host: DaemonHost
   /** Where to log instead of standard error. */
   readonly logFile?: string | undefined
+  /** Of the keyring; absent where it needs none. */
+  readonly passphrase?: PassphraseSource
   /** Called once, when apps and peers can reach the daemon. */
   readonly onReady: () => Promise<void>
 }
@@ -78,8 +82,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   let node: ParleyNode | undefined
   const store = await openStore(loaded, running, availability => node?.storeChanged(availability))
   try {
-    const keyring = await ownIdentity(loaded, store, clock, systemRandomBytes)
-    const storeKeys = await loadOrMakeStoreKeys(join(paths.stateDir, 'store-keys'), store, systemRandomBytes)
+    const keys = await ownKeys(options, store, clock, systemRandomBytes)
     const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
       version: string
     }
@@ -87,11 +90,10 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
       config,
       clock,
       randomBytes: systemRandomBytes,
-      transport: createTransport(loaded, keyring, store, running),
+      transport: createTransport(loaded, keys, store, running),
       store,
       apps: createAppServer(config, socket, clock),
-      keyring,
-      storeKeys,
+      keys,
       log,
       version,
       pid: host.pid,
@@ -102,7 +104,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
     })
     await node.start()
     const { id, listen } = node.status()
-    log.info({ id, nodeId: keyring.nodeId, socket, listen, version }, 'ready')
+    log.info({ id, nodeId: keys.current.nodeId, socket, listen, version }, 'ready')
     return node
   } catch (error) {
     await store.close()
@@ -139,27 +141,32 @@ async function openStore(
   }
 }
 
-/** The identity of the home, made at its first start; never where the home has contacts who know another one. */
-async function ownIdentity(
-  loaded: LoadedConfig,
+/** The keyring of the home, made at its first start; never where the store of the home shows that one was lost. */
+async function ownKeys(
+  options: RunOptions,
   store: Store,
   clock: Clock,
   randomBytes: RandomBytes
-): Promise<Keyring> {
-  const { stateDir } = loaded.paths
-  const { id } = loaded.config.node
-  let isUsed = false
-  for await (const _ of store.range('peers', { limit: 1 })) isUsed = true
-  return loadOrMakeIdentity({ stateDir, id, clock, randomBytes, mustExist: isUsed })
+): Promise<KeyringHolder> {
+  const { stateDir } = options.loaded.paths
+  const { id } = options.loaded.config.node
+  let hasContacts = false
+  for await (const _ of store.range('peers', { limit: 1 })) hasContacts = true
+  const { passphrase = NO_PASSPHRASE } = options
+  const marks = { hasContacts, isSealed: isSealed(store) }
+  const unlocked = await loadOrMakeIdentity({ stateDir, id, clock, randomBytes, passphrase, ...marks })
+  return heldInFile(stateDir, unlocked, randomBytes)
 }
 
-function createTransport(loaded: LoadedConfig, keyring: Keyring, store: Store, { clock, log }: Running): Transport {
+function createTransport(loaded: LoadedConfig, keys: KeyringHolder, store: Store, { clock, log }: Running): Transport {
   const { limits, network } = loaded.config
+  const keyring = keys.current
   return new KeptPortsTransport({
     nodeId: keyring.nodeId,
     listen: network.listen,
     isDefault: loaded.origins.get('network.listen')?.kind === 'default',
     store,
+    sealer: sealerFollowing(() => keys.current.storeKeys, systemRandomBytes),
     log,
     create: async listen => {
       const privateKeySeed = keyring.nodeSeed()

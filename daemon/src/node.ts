@@ -8,7 +8,7 @@ import { Requests } from './delivery/requests/requests.ts'
 import { Transfers } from './delivery/transfers/transfers.ts'
 import { DaemonError } from './errors.ts'
 import { formatCard } from './identity/card.ts'
-import type { Keyring } from './identity/keyring.ts'
+import type { KeyringHolder } from './identity/keyring-holder.ts'
 import { cardAddresses, type InterfaceAddress, OwnCard } from './identity/own-card.ts'
 import type { IdentityApi, NodeApi } from './ipc/node-api.ts'
 import type { AppServer } from './ipc/port.ts'
@@ -29,7 +29,6 @@ import { migrate, schemaSteps } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
 import { openSealer } from './store/sealed.ts'
 import type { Sealer } from './store/sealer.ts'
-import type { StoreKeys } from './store/store-keys.ts'
 import type { Transport } from './transport/port.ts'
 
 /** Everything that a node takes from outside: time, chance, network, disk, apps. */
@@ -41,9 +40,8 @@ export interface NodeDeps {
   /** Open. The node closes it when it stops. */
   readonly store: Store
   readonly apps: AppServer
-  readonly keyring: Keyring
-  /** The keys of `store`. */
-  readonly storeKeys: StoreKeys
+  /** The identity, and the keys of `store`. */
+  readonly keys: KeyringHolder
   readonly log: Log
   readonly version: string
   readonly pid: number
@@ -142,8 +140,9 @@ class Node implements ParleyNode {
   }
 
   async #start(): Promise<void> {
-    const { store, clock, keyring, transport, apps, randomBytes, config } = this.#deps
-    const sealer = await openSealer({ store, keys: this.#deps.storeKeys, randomBytes })
+    const { store, clock, keys, transport, apps, randomBytes, config } = this.#deps
+    const keyring = keys.current
+    const sealer = await openSealer({ store, keys: () => keys.current.storeKeys, randomBytes })
     await migrate(store, schemaSteps(sealer))
     const ownCard = new OwnCard({ store, sealer, keyring, clock })
     const directory = await Directory.open(store, {
@@ -270,7 +269,8 @@ class Node implements ParleyNode {
   }
 
   status(): NodeStatus {
-    const { keyring, clock, config, version, pid, home, apps, transport } = this.#deps
+    const { keys, clock, config, version, pid, home, apps, transport } = this.#deps
+    const keyring = keys.current
     const { manager, ownCard, outbox, inbox } = this.#running()
     return {
       pid,
@@ -411,7 +411,7 @@ class Node implements ParleyNode {
   }
 
   #selfOf(ownCard: OwnCard): Self {
-    const { keyring } = this.#deps
+    const keyring = this.#deps.keys.current
     return {
       id: keyring.id,
       privateKey: keyring.identityKey(),
@@ -425,7 +425,7 @@ class Node implements ParleyNode {
   }
 
   #identityApi(ownCard: OwnCard): IdentityApi {
-    const { keyring } = this.#deps
+    const keyring = this.#deps.keys.current
     return {
       show: () => ({
         id: keyring.id,

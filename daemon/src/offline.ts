@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describeOrigin, type LoadedConfig, loadConfig, SETTINGS } from '@parley/config'
 import type { Clock } from './actor/clock.ts'
 import { SystemClock } from './actor/system-clock.ts'
+import type { PassphraseSource } from './identity/passphrase.ts'
 import { systemRandomBytes } from './random.ts'
 
 // The door to what needs no running daemon, for the commands and for test networks. What is heavy is loaded when it is used.
@@ -50,14 +51,30 @@ export interface NewIdentity {
   readonly stateDir: string
 }
 
-/** Makes an identity. @throws {DaemonError} `ALREADY_INITIALIZED` `NAME_INVALID` `STORE_UNAVAILABLE` */
-export async function initialize(loaded: LoadedConfig): Promise<NewIdentity> {
+/**
+ * Makes an identity, sealed by the passphrase of the settings where they name one.
+ *
+ * @throws {DaemonError} `ALREADY_INITIALIZED` `NAME_INVALID` `PASSPHRASE_INVALID` `KEYRING_MODE` `STORE_UNAVAILABLE`
+ */
+export async function initialize(loaded: LoadedConfig, host: SettingsHost): Promise<NewIdentity> {
   const { makeIdentity } = await import('./first-run.ts')
+  const passphrase = await passphraseOf(loaded, host)
   const { stateDir } = loaded.paths
   const { id } = loaded.config.node
-  const keyring = await makeIdentity({ stateDir, id, clock, randomBytes: systemRandomBytes })
+  const { keyring } = await makeIdentity({ stateDir, id, clock, randomBytes: systemRandomBytes, passphrase })
   const fingerprint = Buffer.from(keyring.fingerprint).toString('hex')
   return { id: keyring.id, nodeId: keyring.nodeId, fingerprint, stateDir }
+}
+
+/** The passphrase of the settings or of systemd; `prompt` is asked where neither has one and one is needed. */
+export async function passphraseOf(
+  loaded: LoadedConfig,
+  host: SettingsHost,
+  prompt?: () => Promise<Uint8Array | undefined>
+): Promise<PassphraseSource> {
+  const { passphraseSource } = await import('./identity/passphrase.ts')
+  const file = loaded.config.identity.passphraseFile
+  return passphraseSource({ file, credentialsDirectory: host.env['CREDENTIALS_DIRECTORY'], prompt })
 }
 
 /** Reads out the store of a home whose daemon does not run. @see exportStore in store/export-store.ts */

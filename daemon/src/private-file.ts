@@ -18,10 +18,14 @@ export interface PrivateFileCodes {
   readonly missing: ErrorCode
   readonly invalid: ErrorCode
   readonly exists: ErrorCode
+  /** The longest file that is read, 64 KiB unless told. */
+  readonly lengthBytesMax?: number
+  /** Whether the file may be open to others: its folder keeps them out. */
+  readonly anyMode?: boolean
 }
 
 /**
- * Reads a file of keys, at most 64 KiB, that is its owner's alone. The caller wipes the bytes.
+ * Reads a file of keys that is its owner's alone. The caller wipes the bytes.
  *
  * @throws {DaemonError} `codes.missing`; `KEYRING_MODE` others may read or write it, with the command that mends it; `codes.invalid` too
  * large, no file, or unreadable
@@ -30,11 +34,11 @@ export async function readPrivateFile(path: string, codes: PrivateFileCodes): Pr
   try {
     await using file = await open(path, constants.O_RDONLY)
     const stat = await file.stat()
-    if ((stat.mode & OTHERS_MASK) !== 0) {
+    if ((stat.mode & OTHERS_MASK) !== 0 && codes.anyMode !== true) {
       const mode = (stat.mode & 0o777).toString(8).padStart(4, '0')
       throw new DaemonError('KEYRING_MODE', `${path} has mode ${mode}. Run: chmod 600 ${quoted(path)}`)
     }
-    if (!stat.isFile() || stat.size > FILE_BYTES_MAX)
+    if (!stat.isFile() || stat.size > (codes.lengthBytesMax ?? FILE_BYTES_MAX))
       throw new DaemonError(codes.invalid, `${path} is not ${codes.kind}.`)
     return await file.readFile()
   } catch (error) {
@@ -73,6 +77,17 @@ export async function writePrivateFile(
       // The first error says what is wrong; a leftover that cannot be removed has the same cause.
     })
     throw writeError(error, path, codes)
+  }
+}
+
+/** Removes a file, synced. One that is not there is as good. @throws {DaemonError} `STORE_UNAVAILABLE` */
+export async function removePrivateFile(path: string): Promise<void> {
+  try {
+    await rm(path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw new DaemonError('STORE_UNAVAILABLE', `${path} cannot be removed: ${codeOf(error)}.`, { cause: error })
   }
 }
 

@@ -5,6 +5,7 @@ import { createLog } from '../src/observe/log.ts'
 import { MemoryStore } from '../src/store/memory.ts'
 import { MemoryNetwork } from '../src/transport/memory.ts'
 import type { Gate, NodeId, Transport } from '../src/transport/port.ts'
+import { testSealer } from './store/test-sealer.ts'
 import { SHIPPED_ADMISSION } from './transport/shipped-admission.ts'
 
 const DEFAULT = '/ip4/0.0.0.0/tcp/7390'
@@ -14,6 +15,7 @@ const nodeId = 'own' as NodeId
 
 let network: MemoryNetwork
 let store: MemoryStore
+const sealer = testSealer()
 let warnings: string[]
 beforeEach(async () => {
   network = new MemoryNetwork({ clock: new VirtualClock() })
@@ -29,6 +31,7 @@ function keeping(listen: readonly string[], isDefault = false): Transport {
     listen,
     isDefault,
     store,
+    sealer,
     log,
     create: async addresses => network.transport({ nodeId, listen: addresses, admission: SHIPPED_ADMISSION })
   })

@@ -116,7 +116,7 @@ describe('a daemon', () => {
     daemon.terminate()
     await daemon.exited
     rmSync(home.file('state/keyring'))
-    await expect(startLocalDaemon(home.path)).rejects.toMatchObject({ code: 'KEYRING_INVALID' })
+    await expect(startLocalDaemon(home.path)).rejects.toMatchObject({ code: 'KEYRING_MISSING' })
     expect(existsSync(home.file('state/keyring'))).toBe(false)
   })
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../src/actor/virtual-clock.ts'
 import { Outbox } from '../src/delivery/outbox/outbox.ts'
 import { formatCard, makeCard } from '../src/identity/card.ts'
+import { heldInMemory } from '../src/identity/keyring-holder.ts'
 import { MemoryAppServer } from '../src/ipc/memory.ts'
 import { createNode, type ParleyNode } from '../src/node.ts'
 import { HealthBoard } from '../src/observe/health.ts'
@@ -11,7 +12,6 @@ import { seededRandomBytes } from '../src/random.ts'
 import { MemoryDisk, MemoryStore } from '../src/store/memory.ts'
 import type { Store, StoreEntry, StoreRange, StoreWrite, Sublevel } from '../src/store/port.ts'
 import { openSealer } from '../src/store/sealed.ts'
-import { createStoreKeys } from '../src/store/store-keys.ts'
 import { MemoryNetwork } from '../src/transport/memory.ts'
 import { identityNamed } from './identity/identities.ts'
 
@@ -51,22 +51,20 @@ class MadStore implements Store {
 class Rig {
   readonly clock = new VirtualClock()
   readonly disk = new MemoryDisk()
-  readonly keys = createStoreKeys(seededRandomBytes('store keys'))
-  readonly keyring = identityNamed('alice')
+  readonly keys = heldInMemory(identityNamed('alice'))
   readonly store = new MadStore(new MemoryStore(this.disk))
   readonly apps = new MemoryAppServer('alice', 2 * 1_024 * 1_024, this.clock)
   readonly config = makeConfig({ node: { profile: 'test' }, network: { listen: ['/ip4/127.0.0.1/tcp/7000'] } })
   readonly node: ParleyNode
 
   constructor() {
-    const { clock, config, keyring, store, apps } = this
+    const { clock, config, keys, store, apps } = this
     const network = new MemoryNetwork({ clock, random: seededRandomBytes('network') })
     this.node = createNode({
-      ...{ clock, config, keyring, store, apps },
+      ...{ clock, config, keys, store, apps },
       randomBytes: seededRandomBytes('alice'),
-      storeKeys: this.keys,
       transport: network.transport({
-        nodeId: keyring.nodeId,
+        nodeId: keys.current.nodeId,
         listen: config.network.listen,
         admission: { ...config.limits, unprovenDeadlineMs: config.limits.handshakeTimeoutMs }
       }),
@@ -120,7 +118,7 @@ describe('a node', () => {
     const randomBytes = seededRandomBytes('again')
     const outbox = await Outbox.open({
       ...{ store, clock: rig.clock, randomBytes, log: NO_LOG, emit: () => {} },
-      sealer: await openSealer({ store, keys: rig.keys, randomBytes }),
+      sealer: await openSealer({ store, keys: rig.keys.current.storeKeys, randomBytes }),
       health: new HealthBoard(rig.clock, () => {}, []),
       options: rig.config.limits,
       contactName: contact => contact

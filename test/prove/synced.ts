@@ -162,11 +162,11 @@ async function recovered(daemon: TracedDaemon, atMs: number): Promise<Recovered>
   for (const [name, content] of await diskAt(daemon.traceFile, daemon.storeFolder, atMs)) {
     writeFileSync(home.file(`store/${name}`), content)
   }
-  copyFileSync(join(daemon.stateDir, 'store-keys'), home.file('store-keys'))
+  for (const file of ['keyring', 'keyring.key']) copyFileSync(join(daemon.stateDir, file), home.file(file))
   const messages = new Set<string>()
   const marks = new Map<string, number>()
   let cursor = 0
-  const summary = await exportStore(home.path, async line => {
+  const summary = await exportStore({ stateDir: home.path }, async line => {
     if (typeof line['id'] === 'string' && 'body' in line) messages.add(line['id'])
     const value = (line['value'] ?? {}) as Record<string, unknown>
     const lane = value['number'] ?? value['lane']

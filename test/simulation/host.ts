@@ -2,6 +2,7 @@ import { type AppSocket, type Client, connect } from '@parley/client-sdk'
 import { type Config, makeConfig } from '@parley/config'
 import type { Clock } from '../../daemon/src/actor/clock.ts'
 import { createIdentity, type Keyring } from '../../daemon/src/identity/keyring.ts'
+import { heldInMemory, type KeyringHolder } from '../../daemon/src/identity/keyring-holder.ts'
 import { MemoryAppServer } from '../../daemon/src/ipc/memory.ts'
 import { createNode, type ParleyNode } from '../../daemon/src/node.ts'
 import type { Log } from '../../daemon/src/observe/log-port.ts'
@@ -9,7 +10,6 @@ import { type RandomBytes, seededRandomBytes } from '../../daemon/src/random.ts'
 import { GuardedStore } from '../../daemon/src/store/guarded.ts'
 import { MemoryDisk } from '../../daemon/src/store/memory.ts'
 import type { Store } from '../../daemon/src/store/port.ts'
-import { createStoreKeys, type StoreKeys } from '../../daemon/src/store/store-keys.ts'
 import type { MemoryNetwork } from '../../daemon/src/transport/memory.ts'
 import type { Transport } from '../../daemon/src/transport/port.ts'
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts'
@@ -60,7 +60,7 @@ const SOCKET_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 /** A daemon with its disk, and apps that live through its restarts. */
 export class Host {
   readonly name: string
-  readonly keyring: Keyring
+  readonly #keys: KeyringHolder
   readonly random: SeededRandom
   /** How often it was restored from a backup. */
   generation = 0
@@ -70,7 +70,6 @@ export class Host {
   reloads = 0
   readonly #deps: HostDeps
   readonly #config: Config
-  readonly #storeKeys: StoreKeys
   readonly #sockets = new Set<FaultySocket>()
   readonly #duplicated: FaultyStream[] = []
   #disk = new MemoryDisk()
@@ -95,8 +94,12 @@ export class Host {
     })
     this.#apps = this.#newApps()
     const randomBytes = seededRandomBytes(`identity ${name} ${deps.seed}`)
-    this.keyring = createIdentity({ id: name, user: 'u', host: 'h', now: deps.clock.wallMs(), randomBytes })
-    this.#storeKeys = createStoreKeys(randomBytes)
+    const now = deps.clock.wallMs()
+    this.#keys = heldInMemory(createIdentity({ id: name, user: 'u', host: 'h', now, randomBytes }))
+  }
+
+  get keyring(): Keyring {
+    return this.#keys.current
   }
 
   get node(): ParleyNode {
@@ -313,8 +316,7 @@ export class Host {
       transport,
       store,
       apps: this.#apps,
-      keyring: this.keyring,
-      storeKeys: this.#storeKeys,
+      keys: this.#keys,
       log,
       version: '0.0.0',
       pid: 1,

@@ -86,6 +86,36 @@ export const ERRORS = {
   ADDRESS_INVALID: final('An address is not a TCP multiaddr.', 'Write it like /ip4/192.0.2.7/tcp/7390.'),
   TOO_MANY_CONTACTS: final('The limit of contacts is reached.', 'Remove contacts, or raise limits.contactCountMax.'),
 
+  // pairing
+  CODE_INVALID: final(
+    'That is no code and no link of an invitation.',
+    'Type the code as it was told, like 42-ozone-cactus, or paste the whole link.'
+  ),
+  NO_SUCH_INVITATION: final(
+    'No such invitation is open, or another run is under way on it.',
+    'Ask the other side to run `parley pair` again, and use what it prints.'
+  ),
+  PAIRING_WRONG_CODE: final(
+    'The two sides have different codes.',
+    'Check the words with the other side; an invitation takes three wrong tries.'
+  ),
+  PAIRING_EXHAUSTED: final(
+    'The invitation had too many tries: its code is dead.',
+    'Somebody mistyped, or guessed. Run `parley pair` again, and tell the new code over another way.'
+  ),
+  PAIRING_EXPIRED: final('The ten minutes of the pairing are over.', 'Run `parley pair` again.'),
+  PAIRING_CANCELLED: final('One side ended the pairing.', 'Run `parley pair` again.'),
+  PAIRING_FAILED: again('The run of pairing broke off.', 'Try again with the same code, as long as it is open.'),
+  PAIRING_REFUSED: final(
+    'The other side cannot take this card: it has another contact with that ID, node ID or key, or has blocked it.',
+    'Look at what its `parley pair` says; `--renew CONTACT` there replaces a contact.'
+  ),
+  PAIRING_RESTING: again(
+    'Too many wrong tries were made within ten minutes: pairing rests.',
+    'Wait until data.restMs are over.'
+  ),
+  PAIRING_LIMIT: again('Too many pairings are open.', 'Wait for some, or cancel them.'),
+
   // sending
   BLOCKED: final('The contact is blocked here.', 'Unblock it with `parley peer block NAME --off`.'),
   UNTRUSTED: final(
@@ -179,6 +209,29 @@ export const ERRORS = {
     'Use the ID with the same peer, name and size.'
   ),
   TRANSFER_LIMIT: again('Too many files are on their way.', 'Wait until some are over, or cancel them.'),
+  // comparing secrets
+  COMPARE_WAITING: final(
+    'The contact has started a comparison, which waits for a secret from here.',
+    'Answer it: `parley compare NAME`, or compare.answer with data.compare; data.question says what the contact asks.'
+  ),
+  COMPARE_BUSY: again(
+    'Another comparison is under way: one at a time with a contact, 16 in all.',
+    'Wait until it is over.'
+  ),
+  COMPARE_LOCKED: again(
+    'Too many comparisons with this contact came to no match: 5 in 15 minutes.',
+    'Wait; data.retryAfterMs says how long. If it was not you who tried, the contact may be guessing.'
+  ),
+  COMPARE_REFUSED: again(
+    'The other side ended the comparison.',
+    'data.reason says why: DECLINED, BUSY, LOCKED, TIMED_OUT, CANCELLED, FAILED or TAMPERED.'
+  ),
+  NO_SUCH_COMPARISON: final('There is no such comparison, or it is over.', 'Start another one.'),
+  TAMPERED: final(
+    'What the other side sent does not hold: it was changed on its way, or its program does not follow the protocol.',
+    'Do not trust it for now. Try another network, and ask the peer which program it runs.'
+  ),
+
   FILE_FAILED: final('A file cannot be read or written.', 'Look at what the message names: space, mode, name.'),
 
   // starting
@@ -191,17 +244,41 @@ export const ERRORS = {
   ALREADY_INITIALIZED: final('This home has an identity already.', 'Use it, or choose another home.'),
   ALREADY_RUNNING: final('A daemon already serves this home.', 'Use it: `parley status`.'),
   KEYRING_INVALID: final(
-    'The keyring file is damaged or of an unknown version.',
+    'The keyring file is damaged or cut off.',
     'Restore it from a backup; without it this identity is lost.'
   ),
+  KEYRING_MISSING: final(
+    'The keyring file of a home that was in use is gone.',
+    'Restore it from a backup; without it this identity, and what the store holds, are lost.'
+  ),
+  KEYRING_NEWER: final('The keyring was written by a newer version.', 'Run that version or a newer one.'),
+  KEYRING_KEY_MISSING: final(
+    'The file with the key of the keyring is gone.',
+    'Put keyring.key back where it was, from a backup; without it the keyring cannot be opened.'
+  ),
+  KEYRING_KEY_INVALID: final(
+    'The file with the key of the keyring is damaged, or belongs to another keyring.',
+    'Put back the keyring.key that was made with this keyring.'
+  ),
+  PASSPHRASE_REQUIRED: final(
+    'A passphrase is needed, and there is nobody to ask.',
+    'Name a file with it (--passphrase-file, PARLEY_PASSPHRASE_FILE), give the service the credential parley-passphrase, or start it on a terminal.'
+  ),
+  PASSPHRASE_WRONG: final('The passphrase is wrong.', 'Try again with the right one; nothing was changed.'),
+  PASSPHRASE_INVALID: final(
+    'There is no usable passphrase where one was named.',
+    'Write 1 to 1,024 bytes into the file that the message names.'
+  ),
+  BACKUP_INVALID: final('The file is no backup of an identity, or is damaged.', 'Use another copy of the backup.'),
+  BACKUP_NEWER: final('The backup was written by a newer version.', 'Import it with that version or a newer one.'),
   KEYRING_MODE: final('Others may read a file of keys.', 'Run the command that the message names.'),
   STORE_KEYS_MISSING: final(
-    "The file of the store's keys is gone.",
+    "The file of the store's keys, which earlier versions had, is gone.",
     'Restore it from a backup; without it the sealed records of the store are lost.'
   ),
   STORE_KEYS_INVALID: final(
-    "The file of the store's keys is damaged or of an unknown version.",
-    'Restore it from a backup; without it the sealed records of the store are lost.'
+    "The store's keys are damaged, or are those of another store.",
+    'Restore keyring and store from the same backup; without its keys the records of the store are lost.'
   ),
   STORE_LOCKED: final('Another process has the store open.', 'Stop that process.'),
   STORE_UNAVAILABLE: again(

@@ -2,10 +2,12 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { UsageError } from './command-errors.ts'
 import { addExamples, type CommandContext, type GlobalOptions, optionsOf } from './context.ts'
+import { passphraseFileFlag, promptPassphrase } from './passphrase.ts'
 
 interface ExportOptions extends GlobalOptions {
   readonly to?: string
   readonly config?: string
+  readonly passphraseFile?: string
 }
 
 const FILE_MODE = 0o600
@@ -15,6 +17,7 @@ export function registerExport(program: Command, cli: CommandContext): void {
     .command('export')
     .description('read out the store of this home, even one that will not open; no daemon may run')
     .option('--to <file>', 'write to a new file instead of standard output')
+    .option('--passphrase-file <file>', 'file with the passphrase of the keyring')
     .option('--config <file>', 'the configuration file')
     .action(async (_own, command: Command) => exportTo(cli, optionsOf<ExportOptions>(command)))
   addExamples(command, [
@@ -24,10 +27,12 @@ export function registerExport(program: Command, cli: CommandContext): void {
 }
 
 async function exportTo(cli: CommandContext, options: ExportOptions): Promise<void> {
-  const { exportStore, loadSettings } = await cli.offline()
-  const { paths } = loadSettings({ host: cli.host, home: options.home, configFile: options.config })
+  const { exportStore, loadSettings, passphraseOf } = await cli.offline()
+  const flags = passphraseFileFlag(options.passphraseFile)
+  const loaded = loadSettings({ host: cli.host, home: options.home, configFile: options.config, flags })
+  const passphrase = await passphraseOf(loaded, cli.host, () => promptPassphrase(cli, 'passphrase of the keyring'))
   await using file = options.to === undefined ? undefined : await newFile(options.to)
-  const summary = await exportStore(paths.stateDir, async line => {
+  const summary = await exportStore({ stateDir: loaded.paths.stateDir, passphrase }, async line => {
     if (file === undefined) await cli.out.writeJson(line)
     else await file.write(`${JSON.stringify(line)}\n`)
   })

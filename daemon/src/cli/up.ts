@@ -7,6 +7,7 @@ import { TimedOutError } from './command-errors.ts'
 import { addExamples, type CommandContext, type GlobalOptions, type Offline, optionsOf } from './context.ts'
 import { EXIT } from './exit-codes.ts'
 import { BrokenPipeError } from './output.ts'
+import { passphraseFileFlag, promptPassphrase } from './passphrase.ts'
 import { oneLine, parseDuration } from './text.ts'
 
 interface UpOptions extends GlobalOptions {
@@ -18,6 +19,7 @@ interface UpOptions extends GlobalOptions {
   readonly logFormat?: string
   readonly logFile?: string
   readonly config?: string
+  readonly passphraseFile?: string
   readonly detach?: true
   readonly timeout?: number
 }
@@ -49,9 +51,16 @@ export function registerDaemon(program: Command, cli: CommandContext): void {
     .description('The Parley daemon: carries the messages of the programs of this host.')
     .action(async (_own, command: Command) => {
       const options = optionsOf<UpOptions>(command)
-      const { runDaemon } = await cli.offline()
+      const { passphraseOf, runDaemon } = await cli.offline()
       const loaded = await load(cli, options)
-      const exitCode = await runDaemon({ loaded, host: cli.host, logFile: options.logFile, onReady: async () => {} })
+      const passphrase = await passphraseOf(loaded, cli.host)
+      const exitCode = await runDaemon({
+        loaded,
+        host: cli.host,
+        passphrase,
+        logFile: options.logFile,
+        onReady: async () => {}
+      })
       if (exitCode !== EXIT.ok) cli.endWith(exitCode)
     })
   addExamples(program, ['parleyd', 'parleyd --home /var/lib/parley --log-format json'])
@@ -67,6 +76,7 @@ function withDaemonOptions(command: Command): Command {
     )
     .option('--announce <multiaddr>', 'address to put on the card; may be repeated', collect)
     .option('--id <id>', 'ID for a new identity')
+    .option('--passphrase-file <file>', 'file with the passphrase of the keyring')
     .option('--profile <profile>', 'default, or test: higher limits for many daemons on one host')
     .option('--log-level <level>', 'debug, info, warn or error')
     .option('--log-format <format>', 'text or json')
@@ -80,6 +90,7 @@ async function load(cli: CommandContext, options: UpOptions): Promise<Loaded> {
     'network.listen': options.listen,
     'network.announce': options.announce,
     'node.id': options.id,
+    ...passphraseFileFlag(options.passphraseFile),
     'node.profile': options.profile,
     'socket.path': options.socket,
     'log.level': options.logLevel,
@@ -95,11 +106,12 @@ async function load(cli: CommandContext, options: UpOptions): Promise<Loaded> {
 }
 
 async function runHere(cli: CommandContext, options: UpOptions): Promise<number> {
-  const { runDaemon } = await cli.offline()
+  const { passphraseOf, runDaemon } = await cli.offline()
   const loaded = await load(cli, options)
   return runDaemon({
     loaded,
     host: cli.host,
+    passphrase: await passphraseOf(loaded, cli.host, () => promptPassphrase(cli, 'passphrase of the keyring')),
     logFile: options.logFile,
     onReady: async () => {
       await using parley = await cli.connect({ socket: loaded.socket })
@@ -220,6 +232,7 @@ function childFlags(options: UpOptions, loaded: Loaded): string[] {
     ...(options.listen ?? []).flatMap(address => ['--listen', address]),
     ...(options.announce ?? []).flatMap(address => ['--announce', address]),
     ...(options.id === undefined ? [] : ['--id', options.id]),
+    ...(options.passphraseFile === undefined ? [] : ['--passphrase-file', resolve(options.passphraseFile)]),
     ...(options.profile === undefined ? [] : ['--profile', options.profile]),
     ...(options.logLevel === undefined ? [] : ['--log-level', options.logLevel]),
     ...(options.logFormat === undefined ? [] : ['--log-format', options.logFormat]),

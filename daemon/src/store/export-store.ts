@@ -1,13 +1,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DaemonError } from '../errors.ts'
+import { keyringPath, readKeyring } from '../identity/keyring-file.ts'
+import { readStoreKeysV1, storeKeysPath } from '../identity/keyring-v1.ts'
+import { NO_PASSPHRASE, type PassphraseSource } from '../identity/passphrase.ts'
 import { type RandomBytes, systemRandomBytes } from '../random.ts'
 import { type ExportLine, ExportRecords } from './export-records.ts'
 import type { Sublevel } from './port.ts'
 import { type RawRecord, type SalvagedStore, salvage } from './salvage.ts'
 import { STORE_ID_KEY, sealerOf } from './sealed.ts'
 import type { Sealer } from './sealer.ts'
-import { loadStoreKeys } from './store-keys-file.ts'
+import type { StoreKeys } from './store-keys.ts'
 
 /** What an export tells at its end. */
 export interface ExportSummary {
@@ -22,18 +25,25 @@ export interface ExportSummary {
   readonly repaired: boolean
 }
 
+export interface ExportStoreOptions {
+  readonly stateDir: string
+  /** Of the keyring, which holds the keys of the store; absent where it needs none. */
+  readonly passphrase?: PassphraseSource
+  readonly randomBytes?: RandomBytes
+}
+
 /**
  * Reads out the store of a state directory that no daemon serves, whether it opens or not, and leaves it as it is. Keys are not told.
  *
  * @param write - called with one line after the other, and waited for
- * @throws {DaemonError} `NOT_INITIALIZED` there is no store; `ALREADY_RUNNING`; `STORE_KEYS_MISSING` `STORE_KEYS_INVALID` `KEYRING_MODE`;
+ * @throws {DaemonError} `NOT_INITIALIZED` there is no store; `ALREADY_RUNNING`; `KEYRING_MISSING` and those of {@link readKeyring};
  * `STORE_UNAVAILABLE` there is no room for the copy that is read; `STORE_DAMAGED` nothing of it can be read
  */
 export async function exportStore(
-  stateDir: string,
-  write: (line: ExportLine) => Promise<void>,
-  randomBytes: RandomBytes = systemRandomBytes
+  options: ExportStoreOptions,
+  write: (line: ExportLine) => Promise<void>
 ): Promise<ExportSummary> {
+  const { stateDir } = options
   const directory = join(stateDir, 'store')
   if (!existsSync(directory)) throw new DaemonError('NOT_INITIALIZED', `There is no store in ${stateDir}.`)
   const store = await salvage(directory, stateDir).catch((cause: unknown) => {
@@ -41,7 +51,7 @@ export async function exportStore(
     throw new DaemonError('ALREADY_RUNNING', 'A daemon has the store open: stop it first.', { cause })
   })
   try {
-    return await exportRecords(store, await sealerFor(store, stateDir, randomBytes), write)
+    return await exportRecords(store, await sealerFor(store, options), write)
   } finally {
     await store.close()
   }
@@ -78,16 +88,27 @@ function linesOf(records: ExportRecords, record: RawRecord): readonly ExportLine
 }
 
 /** The sealer of the store; undefined for one that was never sealed. */
-async function sealerFor(
-  store: SalvagedStore,
-  stateDir: string,
-  randomBytes: RandomBytes
-): Promise<Sealer | undefined> {
+async function sealerFor(store: SalvagedStore, options: ExportStoreOptions): Promise<Sealer | undefined> {
   try {
-    return sealerOf(await loadStoreKeys(join(stateDir, 'store-keys')), randomBytes)
+    const { stateDir, passphrase = NO_PASSPHRASE } = options
+    return sealerOf(await storeKeysOf(stateDir, passphrase), options.randomBytes ?? systemRandomBytes)
   } catch (error) {
-    const isMissing = error instanceof DaemonError && error.code === 'STORE_KEYS_MISSING'
+    const isMissing =
+      error instanceof DaemonError && (error.code === 'STORE_KEYS_MISSING' || error.code === 'KEYRING_MISSING')
     if (isMissing && store.get('meta', STORE_ID_KEY) === undefined) return undefined
     throw error
+  }
+}
+
+/** The keys of the store, in the keyring or where the first version had them. Nothing is changed. */
+async function storeKeysOf(stateDir: string, passphrase: PassphraseSource): Promise<StoreKeys> {
+  try {
+    const read = await readKeyring(stateDir, passphrase)
+    return 'identity' in read ? await readStoreKeysV1(stateDir) : read.keyring.storeKeys
+  } catch (cause) {
+    if (!(cause instanceof DaemonError) || cause.code !== 'NOT_INITIALIZED') throw cause
+    if (existsSync(storeKeysPath(stateDir))) return readStoreKeysV1(stateDir)
+    const message = `${keyringPath(stateDir)} is gone, and only it opens the records of the store.`
+    throw new DaemonError('KEYRING_MISSING', message, { cause })
   }
 }

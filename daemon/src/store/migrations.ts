@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DaemonError } from '../errors.ts'
 import { OWN_CARD_KEY } from '../identity/own-card.ts'
+import { KEPT_PORTS_KEY } from '../kept-ports.ts'
 import { CONTACT_KEY_PREFIX, contactKey } from './contact-key.ts'
 import type { Store, StoreEntry, StoreWrite, Sublevel } from './port.ts'
 import { recordCodec } from './records.ts'
@@ -25,7 +26,8 @@ export interface Migration {
 export function schemaSteps(sealer: Sealer): readonly Migration[] {
   return [
     { to: 1, plan: async () => [] },
-    { to: 2, plan: view => sealPlainRecords(view, sealer) }
+    { to: 2, plan: view => sealPlainRecords(view, sealer) },
+    { to: 3, plan: async view => sealKeptPorts(view, sealer) }
   ]
 }
 
@@ -44,6 +46,14 @@ async function sealPlainRecords(view: MigrationView, sealer: Sealer): Promise<re
     writes.push({ type: 'put', sublevel: 'meta', key: OWN_CARD_KEY, value: sealer.seal('meta', OWN_CARD_KEY, card) })
   }
   return writes
+}
+
+/** Until schema 2 the ports that the daemon listens on lay there as they are. */
+function sealKeptPorts(view: MigrationView, sealer: Sealer): readonly StoreWrite[] {
+  const ports = view.get('meta', KEPT_PORTS_KEY)
+  if (ports === undefined) return []
+  const value = sealer.seal('meta', KEPT_PORTS_KEY, ports)
+  return [{ type: 'put', sublevel: 'meta', key: KEPT_PORTS_KEY, value }]
 }
 
 const SCHEMA_KEY = new TextEncoder().encode('schema')

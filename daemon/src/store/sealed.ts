@@ -3,12 +3,13 @@ import { joinBytes, lengthPrefixed, sameBytes, textBytes } from '../identity/fie
 import type { RandomBytes } from '../random.ts'
 import type { Store, Sublevel } from './port.ts'
 import type { Sealer } from './sealer.ts'
-import type { StoreKeys } from './store-keys.ts'
+import { StoreKeys } from './store-keys.ts'
 
 export interface SealerDeps {
   /** Open. */
   readonly store: Store
-  readonly keys: StoreKeys
+  /** The store's keys as they are now. Their store ID and index key never change. */
+  readonly keys: StoreKeys | (() => StoreKeys)
   readonly randomBytes: RandomBytes
 }
 
@@ -30,33 +31,59 @@ export function isSealed(store: Store): boolean {
  * @throws {DaemonError} `STORE_KEYS_INVALID` the keys are of another store; `STORE_UNAVAILABLE`
  */
 export async function openSealer({ store, keys, randomBytes }: SealerDeps): Promise<Sealer> {
-  const { storeId } = keys
+  const keysNow = keys instanceof StoreKeys ? () => keys : keys
+  const { storeId } = keysNow()
   const stored = store.get('meta', STORE_ID_KEY)
   if (stored === undefined) {
     await store.batch([{ type: 'put', sublevel: 'meta', key: STORE_ID_KEY, value: storeId }], { sync: true })
   } else if (!sameBytes(stored, storeId)) {
     throw new DaemonError('STORE_KEYS_INVALID', 'The store keys are those of another store.')
   }
-  return sealerOf(keys, randomBytes)
+  return sealerFollowing(keysNow, randomBytes)
 }
 
 /** The sealer of the store that has these keys. */
 export function sealerOf(keys: StoreKeys, randomBytes: RandomBytes): Sealer {
+  return sealerFollowing(() => keys, randomBytes)
+}
+
+/** The number of the store key that a value was sealed with. */
+export function keyNumberOf(sealed: Uint8Array): number {
+  return new DataView(sealed.buffer, sealed.byteOffset).getUint32(0)
+}
+
+/**
+ * The sealer of a store whose keys change: it seals with the newest key that there is at that moment.
+ *
+ * What was read before the last change of the keys opens still, though its key is gone from the disk: a reader holds what it read.
+ */
+export function sealerFollowing(keysNow: () => StoreKeys, randomBytes: RandomBytes): Sealer {
+  let keys = keysNow()
+  let before = keys
+  const follow = (): StoreKeys => {
+    const now = keysNow()
+    if (now !== keys) [before, keys] = [keys, now]
+    return keys
+  }
   const place = joinBytes(CONTEXT_LABEL, keys.storeId)
   const contextOf = (sublevel: Sublevel, key: Uint8Array): Uint8Array =>
     joinBytes(place, lengthPrefixed(textBytes(sublevel)), lengthPrefixed(key))
   return {
     seal(sublevel, key, plaintext) {
+      const { newest } = follow()
       const cell = keys.seal(plaintext, randomBytes, contextOf(sublevel, key))
       const sealed = new Uint8Array(KEY_NUMBER_BYTES + cell.length)
-      new DataView(sealed.buffer).setUint32(0, keys.newest)
+      new DataView(sealed.buffer).setUint32(0, newest)
       sealed.set(cell, KEY_NUMBER_BYTES)
       return sealed
     },
     open(sublevel, key, sealed) {
       if (sealed.length <= KEY_NUMBER_BYTES) throw damaged(sublevel)
-      const number = new DataView(sealed.buffer, sealed.byteOffset).getUint32(0)
-      const opened = keys.open(number, sealed.subarray(KEY_NUMBER_BYTES), contextOf(sublevel, key))
+      const now = follow()
+      const number = keyNumberOf(sealed)
+      const cell = sealed.subarray(KEY_NUMBER_BYTES)
+      const context = contextOf(sublevel, key)
+      const opened = now.open(number, cell, context) ?? before.open(number, cell, context)
       if (opened === undefined) throw damaged(sublevel)
       return opened
     },

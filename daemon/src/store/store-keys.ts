@@ -1,13 +1,9 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { inspect } from 'node:util'
 import { decryptSeal, encryptSeal, ProtocolError } from '@parley/protocol'
-import { DaemonError } from '../errors.ts'
-import { FieldReader, joinBytes, lengthPrefixed, sameBytes, textBytes, u64Bytes } from '../identity/fields.ts'
+import { FieldReader, joinBytes, lengthPrefixed, u64Bytes } from '../identity/fields.ts'
 import type { RandomBytes } from '../random.ts'
 
-/** The first bytes of a file of store keys. */
-const LABEL = textBytes('parley/store-keys/v1\0')
-const DIGEST_BYTES = 32
 const KEY_BYTES = 32
 const STORE_ID_BYTES = 16
 /** The most keys at a time: a key leaves once nothing is sealed with it. */
@@ -22,7 +18,7 @@ interface StoreKeyParts {
 }
 
 /**
- * The keys of a store, apart from the keyring: numbered keys of 32 bytes, of which the newest seals and each opens, and one for keyed
+ * The keys of a store, a part of the keyring: numbered keys of 32 bytes, of which the newest seals and each opens, and one for keyed
  * hashes. They lie in private fields, leave by {@link StoreKeys.encode} alone, and `inspect` and `JSON.stringify` show none of them.
  */
 export class StoreKeys {
@@ -68,17 +64,33 @@ export class StoreKeys {
     return new Uint8Array(createHmac('sha256', this.#indexKey).update(bytes).digest())
   }
 
-  /** The keys as they lie in their file. Holds every one of them: the caller wipes it. */
+  /** These keys and a new newest one, which seals from now on. @throws {RangeError} for more than 64 keys */
+  withNewKey(randomBytes: RandomBytes): StoreKeys {
+    if (this.#keys.size === KEY_COUNT_MAX || this.newest === KEY_NUMBER_MAX) throw new RangeError('too many store keys')
+    const keys = new Map([...this.#keys, [this.newest + 1, randomBytes(KEY_BYTES).slice()]])
+    return new StoreKeys({ storeId: this.storeId, indexKey: this.#indexKey, keys })
+  }
+
+  /** The newest key alone: what others sealed opens no more. */
+  withoutOldKeys(): StoreKeys {
+    const keys = new Map([[this.newest, this.#newestKey]])
+    return new StoreKeys({ storeId: this.storeId, indexKey: this.#indexKey, keys })
+  }
+
+  /** How many keys there are: more than one until everything is sealed with the newest. */
+  get count(): number {
+    return this.#keys.size
+  }
+
+  /** The keys as they lie in a keyring. Holds every one of them: the caller wipes it. */
   encode(): Uint8Array {
     const fields = [
       this.storeId.slice(),
       this.#indexKey,
       ...[...this.#keys].flatMap(([number, key]) => [u64Bytes(number), key])
-    ]
-    const prefixed = fields.map(lengthPrefixed)
-    const body = joinBytes(...prefixed)
-    const encoded = joinBytes(LABEL, digestOf(body), body)
-    for (const secret of [body, ...prefixed]) secret.fill(0)
+    ].map(lengthPrefixed)
+    const encoded = joinBytes(...fields)
+    for (const secret of fields) secret.fill(0)
     return encoded
   }
 
@@ -101,35 +113,23 @@ export function createStoreKeys(randomBytes: RandomBytes): StoreKeys {
 }
 
 /**
- * Reads the bytes of a file of store keys: label, SHA-256 of the rest, then length-prefixed store ID, index key and, for each key in the order of
- * their numbers, its number (u64be) and its 32 bytes.
+ * Reads what {@link StoreKeys.encode} made: length-prefixed store ID, index key and, for each key in the order of their numbers, its
+ * number (u64be) and its 32 bytes.
  *
- * @throws {DaemonError} `STORE_KEYS_INVALID`
+ * @param malformed - makes the error for everything else
  */
-export function decodeStoreKeys(bytes: Uint8Array): StoreKeys {
-  const reader = new FieldReader(bytes, damaged)
-  reader.expect(LABEL)
-  const digest = reader.raw(DIGEST_BYTES)
-  // A key with one wrong bit is a key too, that opens nothing: only the digest tells.
-  if (!sameBytes(digest, digestOf(bytes.subarray(LABEL.length + DIGEST_BYTES)))) throw damaged()
+export function decodeStoreKeys(bytes: Uint8Array, malformed: () => Error): StoreKeys {
+  const reader = new FieldReader(bytes, malformed)
   const storeId = reader.field(STORE_ID_BYTES, STORE_ID_BYTES)
   const indexKey = reader.field(KEY_BYTES, KEY_BYTES)
   const keys = new Map<number, Uint8Array>()
   let last = 0
   while (!reader.atEnd) {
     const number = reader.u64()
-    if (number <= last || number > KEY_NUMBER_MAX || keys.size === KEY_COUNT_MAX) throw damaged()
+    if (number <= last || number > KEY_NUMBER_MAX || keys.size === KEY_COUNT_MAX) throw malformed()
     keys.set(number, reader.field(KEY_BYTES, KEY_BYTES))
     last = number
   }
-  if (keys.size === 0) throw damaged()
+  if (keys.size === 0) throw malformed()
   return new StoreKeys({ storeId, indexKey, keys })
-}
-
-function digestOf(body: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(body).digest())
-}
-
-function damaged(): DaemonError {
-  return new DaemonError('STORE_KEYS_INVALID', "The file of the store's keys is damaged or of an unknown version.")
 }

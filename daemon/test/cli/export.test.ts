@@ -71,23 +71,23 @@ describe('export', () => {
   })
 })
 
-describe('the store keys', () => {
-  it('are asked for by name where they are gone, and by their mode where others may read them', async () => {
+describe('the keyring', () => {
+  it('is asked for by name where it is gone, and by its mode where others may read it', async () => {
     await makeHome()
-    chmodSync(home.file('state/store-keys'), 0o644)
+    chmodSync(home.file('state/keyring'), 0o644)
     const open = await here(['up', '--json'])
     expect([open.code, JSON.parse(open.stderr.trimEnd().split('\n').at(-1) ?? '').error]).toMatchObject([
       9,
       { code: 'KEYRING_MODE', message: expect.stringContaining(`chmod 600`) }
     ])
-    rmSync(home.file('state/store-keys'))
+    rmSync(home.file('state/keyring'))
     for (const command of ['up', 'export']) {
       const gone = await here([command, '--json'])
       expect([gone.code, JSON.parse(gone.stderr.trimEnd().split('\n').at(-1) ?? '').error.code]).toEqual([
         9,
-        'STORE_KEYS_MISSING'
+        'KEYRING_MISSING'
       ])
     }
-    expect(existsSync(home.file('state/store-keys'))).toBe(false)
+    expect(existsSync(home.file('state/keyring'))).toBe(false)
   })
 })

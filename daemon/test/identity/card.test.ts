@@ -13,8 +13,9 @@ import {
   parseCard
 } from '../../src/identity/card.ts'
 import { joinBytes, lengthPrefixed, textBytes, u64Bytes } from '../../src/identity/fields.ts'
-import { Keyring } from '../../src/identity/keyring.ts'
+import { createOtherKeys, Keyring } from '../../src/identity/keyring.ts'
 import { nodeIdBytes, publicKeyOfNodeId, verifyEd25519 } from '../../src/identity/node-id.ts'
+import { seededRandomBytes } from '../../src/random.ts'
 import { cardOf, codeOf, identityNamed } from './identities.ts'
 
 const ada = identityNamed('ada')
@@ -246,7 +247,8 @@ describe('a card is refused, with nothing said but CARD_INVALID,', () => {
       lineage: ada.lineage,
       identity,
       nodeSeed,
-      boxSeed: nodeSeed
+      boxSeed: nodeSeed,
+      ...createOtherKeys(seededRandomBytes('other keys'))
     })
     const parts = partsOf(cardOf(keyring), keyring)
     const compressed = joinBytes(...Object.values(parts))

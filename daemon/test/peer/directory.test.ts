@@ -2,7 +2,7 @@ import { generateKeyPair } from '@parley/protocol'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DaemonError } from '../../src/errors.ts'
 import { type Card, makeCard } from '../../src/identity/card.ts'
-import { createIdentity, Keyring } from '../../src/identity/keyring.ts'
+import { createIdentity, createOtherKeys, Keyring } from '../../src/identity/keyring.ts'
 import { trustOf } from '../../src/peer/contact.ts'
 import type { Directory, DirectoryChange } from '../../src/peer/directory.ts'
 import { seededRandomBytes } from '../../src/random.ts'
@@ -43,7 +43,8 @@ function cardWith(names: { themis: string; node: string; id: string }, serial = 
 function cardInLineage(id: string, lineage: Uint8Array): Card {
   const { privateKey: identity } = generateKeyPair(seededRandomBytes(`identity ${id}`))
   const [nodeSeed, boxSeed] = [seededRandomBytes(`node ${id}`)(32), seededRandomBytes(`box ${id}`)(32)]
-  return cardOf(new Keyring({ id, createdAt: 1, lineage, identity, nodeSeed, boxSeed }))
+  const other = createOtherKeys(seededRandomBytes('other keys'))
+  return cardOf(new Keyring({ id, createdAt: 1, lineage, identity, nodeSeed, boxSeed, ...other }))
 }
 
 describe('adding a card', () => {

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encode } from 'cborg'
@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { encodeRun, runKey as inboxKey } from '../../src/delivery/inbox/run-record.ts'
 import { CLIENT, LANE, laneKey, putRecord, RUN, runKey } from '../../src/delivery/outbox/records.ts'
 import { formatCard } from '../../src/identity/card.ts'
+import { createIdentity } from '../../src/identity/keyring.ts'
+import { makeLock, saveKeyring } from '../../src/identity/keyring-file.ts'
 import { contactOf, encodeContact } from '../../src/peer/contact.ts'
 import { seededRandomBytes } from '../../src/random.ts'
 import { contactKey } from '../../src/store/contact-key.ts'
@@ -15,7 +17,6 @@ import { LevelStore } from '../../src/store/level.ts'
 import type { StoreWrite } from '../../src/store/port.ts'
 import { openSealer } from '../../src/store/sealed.ts'
 import type { Sealer } from '../../src/store/sealer.ts'
-import { loadOrMakeStoreKeys } from '../../src/store/store-keys-file.ts'
 import { cardOf, identityNamed } from '../identity/identities.ts'
 import { bytes, put } from './contract.ts'
 
@@ -36,14 +37,18 @@ describe('an export', () => {
   let stateDir: string
   let store: LevelStore
   let sealer: Sealer
+  let keyBytes: Uint8Array
 
   beforeEach(async () => {
     stateDir = await mkdtemp(join(tmpdir(), 'parley-export-'))
     store = new LevelStore(join(stateDir, 'store'))
     await store.open()
     const randomBytes = seededRandomBytes('export')
-    const keys = await loadOrMakeStoreKeys(join(stateDir, 'store-keys'), store, randomBytes)
-    sealer = await openSealer({ store, keys, randomBytes })
+    const keyring = createIdentity({ user: 'u', host: 'h', now: 1, randomBytes })
+    keyBytes = keyring.encode()
+    const lock = await makeLock(stateDir, undefined, randomBytes)
+    await saveKeyring(stateDir, { keyring, lock }, 'create', randomBytes)
+    sealer = await openSealer({ store, keys: keyring.storeKeys, randomBytes })
   })
   afterEach(async () => {
     await store.close()
@@ -95,7 +100,7 @@ describe('an export', () => {
 
   async function exported(): Promise<{ summary: Awaited<ReturnType<typeof exportStore>>; lines: ExportLine[] }> {
     const lines: ExportLine[] = []
-    const summary = await exportStore(stateDir, async line => void lines.push(line))
+    const summary = await exportStore({ stateDir }, async line => void lines.push(line))
     return { summary, lines }
   }
 
@@ -142,16 +147,16 @@ describe('an export', () => {
     const before = await filesOf()
     await exported()
     expect(await filesOf()).toEqual(before)
-    expect((await readdir(stateDir)).sort()).toEqual(['store', 'store-keys'])
+    expect((await readdir(stateDir)).sort()).toEqual(['keyring', 'keyring.key', 'store'])
   })
 
   it('shows no key', async () => {
     await store.batch([received(1, [bytes('hello')]), lane()], { sync: true })
     await store.close()
-    const keys = await readFile(join(stateDir, 'store-keys'))
+    const keys = Buffer.from(keyBytes)
     const { lines } = await exported()
     const text = JSON.stringify(lines)
-    for (let at = 60; at + 8 < keys.length; at += 8) {
+    for (let at = 0; at + 8 < keys.length; at += 8) {
       const piece = keys.subarray(at, at + 8)
       expect(text).not.toContain(piece.toString('hex'))
       expect(text).not.toContain(piece.toString('base64').slice(0, 9))
@@ -216,20 +221,19 @@ describe('an export', () => {
         const body = Buffer.from(line['body'] as string, 'base64')
         expect(body.equals(Buffer.alloc(2_000, line['index'] as number))).toBe(true)
       }
-      expect((await readdir(stateDir)).sort()).toEqual(['store', 'store-keys'])
+      expect((await readdir(stateDir)).sort()).toEqual(['keyring', 'keyring.key', 'store'])
     })
   })
 
   it('is refused while a daemon has the store, without a store, and without its keys', async () => {
     await expect(exported()).rejects.toMatchObject({ code: 'ALREADY_RUNNING' })
     await store.close()
-    await cp(join(stateDir, 'store-keys'), join(stateDir, 'kept'))
-    await rm(join(stateDir, 'store-keys'))
-    await expect(exported()).rejects.toMatchObject({ code: 'STORE_KEYS_MISSING' })
-    expect((await readdir(stateDir)).sort()).toEqual(['kept', 'store'])
+    await rm(join(stateDir, 'keyring'))
+    await expect(exported()).rejects.toMatchObject({ code: 'KEYRING_MISSING' })
+    expect((await readdir(stateDir)).sort()).toEqual(['keyring.key', 'store'])
     const empty = join(stateDir, 'empty')
     await mkdir(empty)
-    await expect(exportStore(empty, async () => {})).rejects.toMatchObject({ code: 'NOT_INITIALIZED' })
+    await expect(exportStore({ stateDir: empty }, async () => {})).rejects.toMatchObject({ code: 'NOT_INITIALIZED' })
     expect((await stat(empty)).isDirectory()).toBe(true)
   })
 
@@ -240,7 +244,10 @@ describe('an export', () => {
     await oldStore.batch([put('peers', bytes('contact/abcdefghijklmnop'), encodeContact(contact))], { sync: true })
     await oldStore.close()
     const lines: ExportLine[] = []
-    expect(await exportStore(old, async line => void lines.push(line))).toMatchObject({ lines: 1, damaged: {} })
+    expect(await exportStore({ stateDir: old }, async line => void lines.push(line))).toMatchObject({
+      lines: 1,
+      damaged: {}
+    })
     expect(lines).toMatchObject([{ name: 'Bob', card: formatCard(bob) }])
     await rm(old, { recursive: true })
   })

@@ -138,7 +138,7 @@ describe('migrate', () => {
   })
 })
 
-describe('the step to schema 2', () => {
+describe('the steps to schema 3', () => {
   const ada = identityNamed('ada')
   const bob = identityNamed('bob')
   const ownCard = cardOf(ada, 9)
@@ -160,7 +160,7 @@ describe('the step to schema 2', () => {
     const plain = [
       put('peers', bytes('contact/abcdefghijklmnop'), encodeContact(contact)),
       put('meta', bytes('own-card'), ownCard.bytes),
-      put('meta', bytes('listen-ports'), bytes('{}'))
+      put('meta', bytes('listen-ports'), bytes('{"/ip4/127.0.0.1/tcp/0":4711}'))
     ]
     await store.batch(plain, { sync: true })
     return store
@@ -168,7 +168,7 @@ describe('the step to schema 2', () => {
 
   it('seals contacts and the own card, and keeps all that they say', async () => {
     const store = await oldStore()
-    expect(await migrate(store, steps)).toEqual({ from: 1, to: 2 })
+    expect(await migrate(store, steps)).toEqual({ from: 1, to: steps.length })
     const directory = await openDirectory(store)
     expect(directory.list()).toEqual([contact])
     const clock = { wallMs: () => 1 }
@@ -185,8 +185,10 @@ describe('the step to schema 2', () => {
       for await (const { key, value } of store.range(sublevel)) found.push(Buffer.concat([key, value]))
     }
     const all = Buffer.concat(found)
-    for (const name of ['bob', 'Bob', 'ada', 'abcdefgh', '192.0.2.7']) expect(all.includes(name)).toBe(false)
+    for (const name of ['bob', 'Bob', 'ada', 'abcdefgh', '192.0.2.7', '127.0.0.1'])
+      expect(all.includes(name)).toBe(false)
     expect(store.get('peers', contactKey(sealer, contact.contact))).toBeDefined()
-    expect(store.get('meta', bytes('listen-ports'))).toEqual(bytes('{}'))
+    const ports = sealer.open('meta', bytes('listen-ports'), store.get('meta', bytes('listen-ports')) ?? bytes(0))
+    expect(ports).toEqual(bytes('{"/ip4/127.0.0.1/tcp/0":4711}'))
   })
 })

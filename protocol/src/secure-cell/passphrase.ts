@@ -60,22 +60,29 @@ export function encryptSealWithPassphrase(
   assertMessage(message)
   const salt = copyBytes(drawBytes(randomBytes, SALT_BYTES))
   const stretched = stretchPassphrase(passphrase, salt, PASSPHRASE_ITERATIONS)
-  return sealStretched(stretched, salt, message, randomBytes, context)
+  return sealStretched(stretched, { salt, iterations: PASSPHRASE_ITERATIONS }, message, randomBytes, context)
 }
 
-/** As {@link encryptSealWithPassphrase}, off the event loop. It copies its arguments, and rejects where that throws. */
+/**
+ * As {@link encryptSealWithPassphrase}, off the event loop. It copies its arguments, and rejects where that throws.
+ *
+ * @param iterations - of PBKDF2, 1 to 2^31 - 1: more than Themis's own make a passphrase dearer to guess, and every reader reads them that
+ * allows so many
+ */
 export async function encryptSealWithPassphraseAsync(
   passphrase: Uint8Array,
   message: Uint8Array,
   randomBytes: RandomBytes,
-  context?: Uint8Array
+  context?: Uint8Array,
+  iterations: number = PASSPHRASE_ITERATIONS
 ): Promise<Uint8Array> {
   assertSecret(passphrase, 'passphrase', context)
   assertMessage(message)
+  assertLimits(iterations, ITERATIONS_MAX)
   const salt = copyBytes(drawBytes(randomBytes, SALT_BYTES))
   const [content, about] = [copyBytes(message), context && copyBytes(context)]
-  const stretched = await stretchPassphraseAsync(passphrase, salt, PASSPHRASE_ITERATIONS)
-  const sealed = sealStretched(stretched, salt, content, randomBytes, about)
+  const stretched = await stretchPassphraseAsync(passphrase, salt, iterations)
+  const sealed = sealStretched(stretched, { salt, iterations }, content, randomBytes, about)
   wipeBytes(content)
   return sealed
 }
@@ -117,14 +124,14 @@ export async function decryptSealWithPassphraseAsync(
 
 function sealStretched(
   stretched: Uint8Array,
-  salt: Uint8Array,
+  { salt, iterations }: Pick<PassphraseHeader, 'salt' | 'iterations'>,
   message: Uint8Array,
   randomBytes: RandomBytes,
   context: Uint8Array | undefined
 ): Uint8Array {
   const { nonce, tag, ciphertext } = encryptWithMasterKey(stretched, message, randomBytes, context)
   wipeBytes(stretched)
-  const header = { nonce, tag, messageBytes: message.length, iterations: PASSPHRASE_ITERATIONS, salt }
+  const header = { nonce, tag, messageBytes: message.length, iterations, salt }
   return concatBytes(encodePassphraseHeader(header), ciphertext)
 }
 
