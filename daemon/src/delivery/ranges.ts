@@ -42,6 +42,17 @@ export class RangeSet {
     return missing
   }
 
+  remove(from: number, to: number): void {
+    const start = this.#indexOf(from)
+    let end = start
+    const kept: Range[] = []
+    for (let range = this.#ranges[end]; range !== undefined && range.from <= to; range = this.#ranges[++end]) {
+      if (range.from < from) kept.push({ from: range.from, to: from - 1 })
+      if (range.to > to) kept.push({ from: to + 1, to: range.to })
+    }
+    this.#ranges.splice(start, end - start, ...kept)
+  }
+
   /** The parts of `from` to `to` that are not in the set. */
   missing(from: number, to: number): Range[] {
     const missing: Range[] = []

@@ -15,7 +15,8 @@ const REQUEST_ID_BYTES = 16
 const REQUEST_NAME_BYTES_MAX = 64
 /** Of codes and texts, in characters. */
 const TEXT_LENGTH_MAX = 200
-const MARK_COUNT_MAX = 1_024
+/** One for each lane, and one for the last that is over. */
+const MARK_COUNT_MAX = 1_025
 const COMPARE_ID_BYTES = 16
 const COMPARE_NONCE_BYTES = 32
 const COMPARE_MESSAGE_BYTES_MAX = 4_096

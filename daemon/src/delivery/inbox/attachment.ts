@@ -17,6 +17,7 @@ import { isDurableLaneNumber, type Sender } from './sender.ts'
 /** Where attachments put what comes. */
 export interface AttachmentHost {
   readonly messageBytesMax: number
+  readonly laneCountMax: number
   readonly credit: DurableCredit
   /** Runs code as a part of the inbox: what it throws is the inbox's crash, unless it is the peer's fault. */
   enter<T>(code: () => T): T
@@ -72,6 +73,7 @@ export class Attachment implements IncomingAttachment {
       const before = this.#lanes.get(lane)
       if (before?.lane === opened) return
       if (before !== undefined) this.#host.credit.close(before)
+      else if (this.#lanes.size >= this.#host.laneCountMax) this.#forgetClosed()
       const incoming = new IncomingLane(opened, this.#sender, this.#session)
       this.#lanes.set(lane, incoming)
       this.#host.credit.open(incoming)
@@ -85,12 +87,13 @@ export class Attachment implements IncomingAttachment {
       const bytes = this.#check(run)
       const { credit } = this.#host
       const { lane } = incoming
+      if (lane.isClosed) return
       const count = run.bodies.length
       const last = run.first + count - 1
       credit.received(incoming, count, bytes)
-      if (lane.isClosed || last <= lane.received) {
+      if (last <= lane.received) {
         // It is on disk or on its way there; where it is on disk the sender has not heard of it.
-        if (!lane.isClosed && last <= lane.stored) this.#sender.tell(lane.confirm(run.first, last))
+        if (last <= lane.stored) this.#sender.tell(lane.confirm(run.first, last))
         incoming.settledMessages += count
         incoming.settledBytes += bytes
         credit.update(incoming)
@@ -121,9 +124,12 @@ export class Attachment implements IncomingAttachment {
     this.#enter(() => {
       // It need not have been open on this session.
       this.#host.closeNumber(this.#sender, number)
-      const incoming = this.#lanes.get(number)
-      if (incoming !== undefined) this.#host.credit.close(incoming)
     })
+  }
+
+  laneClosed(lane: DurableLane): void {
+    const incoming = this.#lanes.get(lane.number)
+    if (incoming?.lane === lane) this.#host.credit.close(incoming)
   }
 
   detach(): void {
@@ -148,8 +154,12 @@ export class Attachment implements IncomingAttachment {
   }
 
   #grant(incoming: IncomingLane): void {
-    incoming.isActive = true
-    this.#host.credit.update(incoming)
+    if (!incoming.lane.isClosed) this.#host.credit.activate(incoming)
+  }
+
+  /** What still comes by lanes that are over is an error from now on. */
+  #forgetClosed(): void {
+    for (const [number, { lane }] of this.#lanes) if (lane.isClosed) this.#lanes.delete(number)
   }
 
   #lane(number: number): IncomingLane {

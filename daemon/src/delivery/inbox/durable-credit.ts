@@ -15,8 +15,9 @@ export interface DurableCreditOptions {
   readonly messageBytesMax: number
 }
 
-/** Where room is scarce a lane is promised no more messages than this, and one of the largest. */
-const NARROW_MESSAGES = 256
+/** A sender sends a run whole or not at all, so a window below this would stop a lane for good. */
+const RUN_MESSAGES_MAX = NEW_LANE_CREDIT_MESSAGES
+const RUN_BYTES_MAX = NEW_LANE_CREDIT_BYTES
 /**
  * A promise cannot be taken back and most lanes are idle: for one message of the largest size in each lane this multiple of the room may be
  * promised.
@@ -36,6 +37,8 @@ export class IncomingLane {
   /** Of what was received, what is on disk or was dropped. */
   settledMessages = 0
   settledBytes = 0
+  /** The sender knows what it was granted: one that was restarted does not take a lane for a new one. */
+  isTold = false
 
   constructor(lane: DurableLane, sender: Sender, session: IncomingSession) {
     this.lane = lane
@@ -117,19 +120,31 @@ export class DurableCredit {
     this.#promisedCostBytes = 0
   }
 
+  /** From now on the lane is promised more. Its sender is told what it may send in any case. */
+  activate(incoming: IncomingLane): void {
+    incoming.isActive = true
+    this.update(incoming)
+    if (!incoming.isTold && incoming.grantedMessages > 0) tell(incoming)
+  }
+
   /** Promises the lane more where there is room and it is worth a word. */
   update(incoming: IncomingLane): void {
     if (!incoming.isActive || incoming.lane.isClosed) return
     const { laneCreditMessages, laneCreditBytes, messageBytesMax } = this.#options
     const isTight = this.#isTight(incoming)
-    const windows = [
-      { messages: Math.min(laneCreditMessages, NARROW_MESSAGES), bytes: Math.min(laneCreditBytes, messageBytesMax) }
-    ]
-    if (!isTight) windows.unshift({ messages: laneCreditMessages, bytes: laneCreditBytes })
+    // Where room is scarce, what the largest run needs.
+    const leastBytes = Math.max(messageBytesMax, RUN_BYTES_MAX)
+    const windows = [{ messages: RUN_MESSAGES_MAX, bytes: leastBytes }]
+    if (!isTight) {
+      const messages = Math.max(laneCreditMessages, RUN_MESSAGES_MAX)
+      windows.unshift({ messages, bytes: Math.max(laneCreditBytes, leastBytes) })
+    }
     for (const window of windows) {
       const moreMessages = Math.max(0, incoming.settledMessages + window.messages - incoming.grantedMessages)
       const moreBytes = Math.max(0, incoming.settledBytes + window.bytes - incoming.grantedBytes)
-      const isLow = incoming.grantedBytes - incoming.receivedBytes < messageBytesMax && moreBytes > 0
+      const isLow =
+        (incoming.grantedBytes - incoming.receivedBytes < leastBytes && moreBytes > 0) ||
+        (incoming.grantedMessages - incoming.receivedMessages < RUN_MESSAGES_MAX && moreMessages > 0)
       const isWorthIt = isLow || moreMessages * 4 >= window.messages || moreBytes * 4 >= window.bytes
       if (!isWorthIt || (moreMessages === 0 && moreBytes === 0)) {
         this.#waiting.delete(incoming)
@@ -140,11 +155,7 @@ export class DurableCredit {
       this.#promise(incoming, costBytes(moreMessages, moreBytes))
       incoming.grantedMessages += moreMessages
       incoming.grantedBytes += moreBytes
-      incoming.session.credit({
-        lane: incoming.lane.number,
-        messages: incoming.grantedMessages,
-        bytes: incoming.grantedBytes
-      })
+      tell(incoming)
       return
     }
     this.#waiting.add(incoming)
@@ -185,6 +196,12 @@ export class DurableCredit {
     incoming.sender.promisedCostBytes += byCostBytes
     this.#promisedCostBytes += byCostBytes
   }
+}
+
+function tell(incoming: IncomingLane): void {
+  const { lane, session, grantedMessages: messages, grantedBytes: bytes } = incoming
+  incoming.isTold = true
+  session.credit({ lane: lane.number, messages, bytes })
 }
 
 function hasRoom(used: number, promised: number, cost: number, max: number, factor: number): boolean {

@@ -108,7 +108,10 @@ export class DurableLane {
         this.#rejections.push({ ...range, reason })
       }
     }
-    while (this.#rejections.length > RANGE_COUNT_MAX) this.#rejections.shift()
+    while (this.#rejections.length > RANGE_COUNT_MAX) {
+      const forgotten = this.#rejections.shift()
+      if (forgotten !== undefined) this.#refused.remove(forgotten.from, forgotten.to)
+    }
     return ranges.map(range => this.#receipt(REJECTED, range, reason))
   }
 

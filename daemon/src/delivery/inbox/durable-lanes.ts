@@ -6,14 +6,16 @@ import type { Store } from '../../store/port.ts'
 import type { Sealer } from '../../store/sealer.ts'
 import type { GroupCommit } from '../commit.ts'
 import { idRange } from '../message-id.ts'
-import type {
-  DurableLaneOpen,
-  DurableReceiving,
-  DurableRun,
-  IncomingAttachment,
-  IncomingSession,
-  LaneMark,
-  Receipt
+import {
+  type DurableLaneOpen,
+  type DurableReceiving,
+  type DurableRun,
+  type IncomingAttachment,
+  type IncomingSession,
+  type LaneMark,
+  NEW_LANE_CREDIT_BYTES,
+  NEW_LANE_CREDIT_MESSAGES,
+  type Receipt
 } from '../port.ts'
 import { Arrivals } from './arrivals.ts'
 import { Attachment, type AttachmentHost } from './attachment.ts'
@@ -25,7 +27,7 @@ import type { DurableSide } from './durable-side.ts'
 import type { Elapsed } from './elapsed.ts'
 import type { Indexes } from './indexes.ts'
 import type { InboxRecords } from './records.ts'
-import { type Entry, entryCostBytes, ownBodies } from './run-log.ts'
+import { costBytes, type Entry, entryCostBytes, ownBodies } from './run-log.ts'
 import { DAMAGED_PREFIX, encodeRun, runKey } from './run-record.ts'
 import { Sender } from './sender.ts'
 
@@ -33,6 +35,9 @@ export interface DurableLanesOptions extends DurableCreditOptions {
   readonly laneCountMax: number
   readonly epochCountPerHourMax: number
 }
+
+/** Lanes that are over and of which something is kept, for each that may be open. */
+const CLOSED_FACTOR = 4
 
 export interface DurableLanesDeps {
   readonly store: Pick<Store, 'get'>
@@ -53,6 +58,7 @@ export interface DurableLanesDeps {
 export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHost {
   readonly credit: DurableCredit
   readonly messageBytesMax: number
+  readonly laneCountMax: number
   readonly enter: AttachmentHost['enter']
   readonly senders = new Map<string, Sender>()
   readonly #deps: DurableLanesDeps
@@ -69,6 +75,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     this.#deps = deps
     this.enter = deps.enter
     this.messageBytesMax = deps.options.messageBytesMax
+    this.laneCountMax = deps.options.laneCountMax
     this.credit = new DurableCredit(deps.options, lane => this.#makeRoom(lane))
     const { commit, bodies } = deps
     this.#arrivals = new Arrivals({ commit, bodies, credit: this.credit, core: () => this.#log })
@@ -98,16 +105,21 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     const { lane: number, channel, epoch } = opening
     if (!sender.isCurrent(epoch)) this.#beginEpoch(sender, session, epoch)
     const known = sender.find(epoch, number)
-    if (known !== undefined && known.channel !== channel) {
+    if (known !== undefined && known.channel !== channel && known.received > 0) {
       throw new PeerFault('PROTOCOL_VIOLATION', 'a durable lane with another channel')
     }
-    if (known !== undefined && !known.isClosed) return known
-    // Only a sender that was restored opens again what it closed: it then begins behind what it knows, and not behind what was here.
-    if (known !== undefined) this.#forget(sender, known)
+    if (known !== undefined && !known.isClosed && known.channel === channel) return known
+    // Only a sender that was restored opens again what it closed, or for another channel a lane by which nothing came: it then begins
+    // behind what it knows, and not behind what was here.
+    if (known !== undefined) {
+      if (!known.isClosed) this.#close(sender, known)
+      this.#forget(sender, known)
+    }
     // A sender has one lane for a channel; what it says of the end of the one before may have been lost.
     const before = sender.ofChannel(channel)
     if (before !== undefined) this.closeLane(sender, before)
-    if (sender.lanes.size >= this.#deps.options.laneCountMax) throw new PeerFault('CHANNEL_LIMIT', 'too many lanes')
+    if (sender.lanes.size >= this.laneCountMax) throw new PeerFault('CHANNEL_LIMIT', 'too many lanes')
+    this.#boundClosed(sender)
     const lane = new DurableLane(sender.contact, opening, this.#log.source(sender.contact, channel))
     sender.lanes.set(number, lane)
     return lane
@@ -139,7 +151,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     lane.entryCount++
     this.credit.kept(lane, sender, entryCostBytes(entry))
     this.#arrivals.run(incoming, entry, run.first + count - 1, run.tag)
-    this.#dirty(lane)
+    this.#came(sender, lane)
     commit.write(entry, () => {
       const key = runKey(entry.first)
       return { type: 'put', sublevel: 'inbox', key, value: sealer.seal('inbox', key, encodeEntry(entry)) }
@@ -150,15 +162,12 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   storeSkip(incoming: IncomingLane, from: number, to: number): void {
     incoming.lane.skip(from, to)
     this.#arrivals.skip(incoming, to)
-    this.#dirty(incoming.lane)
+    this.#came(incoming.sender, incoming.lane)
   }
 
   closeLane(sender: Sender, lane: DurableLane): void {
     if (lane.isClosed || sender.lanes.get(lane.number) !== lane) return
-    lane.isClosed = true
-    sender.lanes.delete(lane.number)
-    sender.closed.add(lane)
-    this.#dirty(lane)
+    this.#close(sender, lane)
     if (lane.entryCount === 0) this.#forget(sender, lane)
     this.#deps.commit.soon()
   }
@@ -325,10 +334,9 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     const count = sender.begin(epoch.slice(), this.#time.nowMs())
     sender.from = session.from
     for (const lane of [...sender.lanes.values()]) {
-      lane.isClosed = true
-      sender.lanes.delete(lane.number)
-      sender.closed.add(lane)
-      this.#dirty(lane)
+      this.#close(sender, lane)
+      // Otherwise there may be something to tell of it still.
+      if (lane.received === 0) this.#forget(sender, lane)
     }
     commit.write(sender, () => records.putSender(sender.toRecord()))
     const isCloned = count > options.epochCountPerHourMax
@@ -336,6 +344,32 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
       emit({ kind: 'identity.cloned', contact: sender.contact, name: contactName(sender.contact) })
     }
     sender.isCloned = isCloned
+  }
+
+  /** Something came by the lane, and goes to the disk. */
+  #came(sender: Sender, lane: DurableLane): void {
+    this.#dirty(lane)
+    if (lane.number <= sender.lastLane || !sender.isCurrent(lane.epoch)) return
+    const { commit, records } = this.#deps
+    sender.lastLane = lane.number
+    commit.write(sender, () => records.putSender(sender.toRecord()))
+  }
+
+  /** The lane takes nothing more. */
+  #close(sender: Sender, lane: DurableLane): void {
+    lane.isClosed = true
+    for (const session of sender.sessions) session.laneClosed(lane)
+    sender.lanes.delete(lane.number)
+    sender.closed.add(lane)
+    this.#dirty(lane)
+  }
+
+  /** @throws {PeerFault} `CHANNEL_LIMIT` for a sender that leaves behind lane after lane with messages that no program has handled */
+  #boundClosed(sender: Sender): void {
+    const countMax = CLOSED_FACTOR * this.laneCountMax
+    if (sender.closed.size < countMax) return
+    for (const lane of [...sender.closed]) if (lane.entryCount === 0) this.#forget(sender, lane)
+    if (sender.closed.size >= countMax) throw new PeerFault('CHANNEL_LIMIT', 'too many lanes that are over')
   }
 
   #tellLater(lane: DurableLane, receipts: readonly Receipt[]): void {
@@ -367,7 +401,8 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     const { options } = this.#deps
     const { inboxLaneBytesMax, inboxContactBytesMax, messageBytesMax } = options
     const sender = this.senders.get(lane.contact)
-    const needBytes = Math.max(2 * messageBytesMax, inboxLaneBytesMax / 16)
+    const runBytes = costBytes(NEW_LANE_CREDIT_MESSAGES, Math.max(messageBytesMax, NEW_LANE_CREDIT_BYTES))
+    const needBytes = Math.max(2 * messageBytesMax, runBytes, inboxLaneBytesMax / 16)
     const isLaneFull = lane.costBytes + needBytes > inboxLaneBytesMax
     const isContactFull = (sender?.costBytes ?? 0) + needBytes > inboxContactBytesMax
     let freedBytes = 0

@@ -30,6 +30,8 @@ const senderSchema = z.strictObject({
   /** The sender's own ID as it was last. */
   from: z.string(),
   epoch: bytes(EPOCH_BYTES, EPOCH_BYTES),
+  /** The highest number of a lane of the epoch by which something came. */
+  lastLane: whole,
   /** Epochs before, oldest first. */
   former: z.array(bytes(EPOCH_BYTES, EPOCH_BYTES)),
   /** Elapsed time at which the newest epochs began. */

@@ -11,6 +11,8 @@ const HOUR_MS = 3_600_000
 export interface ReceiptTaker {
   readonly isActive: boolean
   receipt(receipt: Receipt): void
+  /** The lane takes nothing more. */
+  laneClosed(lane: DurableLane): void
 }
 
 /** A contact as the sender of durable lanes. */
@@ -19,6 +21,8 @@ export class Sender {
   /** The sender's own ID as it was last. */
   from: string
   epoch: Uint8Array | undefined
+  /** The highest number of a lane of the epoch by which something came; 0 before. */
+  lastLane = 0
   /** Lanes of the epoch that may take more, by number. */
   readonly lanes = new Map<number, DurableLane>()
   /** Lanes that take nothing more, of which something is kept or may have to be told. */
@@ -38,6 +42,7 @@ export class Sender {
   static of(record: SenderRecord): Sender {
     const sender = new Sender(record.contact, record.from)
     sender.epoch = record.epoch
+    sender.lastLane = record.lastLane
     sender.#former = [...record.former]
     sender.#epochsAtMs = [...record.epochsAtMs]
     return sender
@@ -46,12 +51,20 @@ export class Sender {
   /** @throws {RangeError} when it has no epoch yet, and so no record */
   toRecord(): SenderRecord {
     if (this.epoch === undefined) throw new RangeError('a sender without an epoch')
-    const { contact, from, epoch } = this
-    return { contact, from, epoch, former: [...this.#former], epochsAtMs: [...this.#epochsAtMs] }
+    const { contact, from, epoch, lastLane } = this
+    return { contact, from, epoch, lastLane, former: [...this.#former], epochsAtMs: [...this.#epochsAtMs] }
   }
 
+  /**
+   * How far each lane is; and the last lane of the epoch, also where it is over: a sender that was restored to a time before it
+   * learns of that by it, and uses none of its numbers again.
+   */
   get marks(): LaneMark[] {
-    return [...this.lanes.values()].filter(lane => lane.stored > 0).map(lane => lane.mark)
+    const marks = [...this.lanes.values()].filter(lane => lane.stored > 0).map(lane => lane.mark)
+    if (this.epoch !== undefined && this.lastLane > 0 && !this.lanes.has(this.lastLane)) {
+      marks.push({ epoch: this.epoch, lane: this.lastLane, stored: 0, tag: new Uint8Array(0) })
+    }
+    return marks
   }
 
   isCurrent(epoch: Uint8Array): boolean {
@@ -85,6 +98,7 @@ export class Sender {
       this.#epochsAtMs = [...this.#epochsAtMs.filter(at => at > nowMs - HOUR_MS), nowMs].slice(-1_000)
     }
     this.epoch = epoch
+    this.lastLane = 0
     return this.#epochsAtMs.length
   }
 
