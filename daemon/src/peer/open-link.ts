@@ -155,11 +155,17 @@ export class OpenLink implements Contender {
   }
 
   #takeControl(): Envelope[] {
-    // Receipts and credit stand before an end that waits, so that what is last stays last.
-    const totals: Envelope[] = this.#receipts.take().map(receipt => ({ receipt }))
-    for (const credit of this.#credits.values()) totals.push({ credit })
-    this.#credits.clear()
-    if (totals.length > 0) this.#control = [...totals, ...this.#control]
+    // Taken only as they go: while they wait, what a slow reader is told of a lane becomes one.
+    if (this.#control.length <= CONTROL_COUNT_MAX) {
+      const totals: Envelope[] = this.#receipts.take(CONTROL_COUNT_MAX).map(receipt => ({ receipt }))
+      for (const [lane, credit] of this.#credits) {
+        if (totals.length >= CONTROL_COUNT_MAX) break
+        totals.push({ credit })
+        this.#credits.delete(lane)
+      }
+      // Before an end that waits, so that what is last stays last.
+      if (totals.length > 0) this.#control = [...totals, ...this.#control]
+    }
     let count = 0
     let bytes = 0
     for (const envelope of this.#control) {

@@ -35,10 +35,14 @@ export class ReceiptQueue {
     }
   }
 
-  /** Takes everything, in the order in which it is to be sent. */
-  take(): Receipt[] {
-    const receipts = [...this.#lanes.values()].flatMap(receiptsOf)
-    this.#lanes.clear()
+  /** Takes lane after lane, each in the order in which it is to be sent, until there are `countMin` or no more: what is left goes on growing together. */
+  take(countMin: number): Receipt[] {
+    const receipts: Receipt[] = []
+    for (const [key, lane] of this.#lanes) {
+      if (receipts.length >= countMin) break
+      receipts.push(...receiptsOf(lane))
+      this.#lanes.delete(key)
+    }
     return receipts
   }
 

@@ -56,7 +56,11 @@ describe('of durable lanes and requests', () => {
     ['a gap', 'LANE_GAP', [laneOpen(1_025, 'c'), run(1_025, 2, textBody('x'))]],
     ['a skip of the future', 'LANE_GAP', [laneOpen(1_025, 'c'), { skip: { lane: 1_025, from: 3, to: 4 } }]],
     ['an empty run', 'PROTOCOL_VIOLATION', [laneOpen(1_025, 'c'), run(1_025, 1)]],
-    ['a lane with another channel', 'PROTOCOL_VIOLATION', [laneOpen(1_025, 'c'), laneOpen(1_025, 'd')]],
+    [
+      'a lane with another channel',
+      'PROTOCOL_VIOLATION',
+      [laneOpen(1_025, 'c'), run(1_025, 1, textBody('x')), laneOpen(1_025, 'd')]
+    ],
     ['an epoch of the wrong size', 'PROTOCOL_VIOLATION', [laneOpen(1_025, 'c', { epoch: random(15) })]],
     ['a durable lane with the number of another', 'PROTOCOL_VIOLATION', [laneOpen(1, 'c')]],
     ['a channel that is no name', 'PROTOCOL_VIOLATION', [laneOpen(1_025, '\u0007')]],

@@ -10,7 +10,7 @@ const receipt = (state: Receipt['state'], from: number, to: number, reason = '')
 function taken(...receipts: readonly Receipt[]): Receipt[] {
   const queue = new ReceiptQueue()
   for (const each of receipts) queue.add(each)
-  const all = queue.take()
+  const all = queue.take(Number.POSITIVE_INFINITY)
   expect(queue.isEmpty).toBe(true)
   return all
 }
@@ -48,5 +48,18 @@ describe('receipts that wait', () => {
       { ...receipt(STORED, 3, 3), epoch: other }
     ]
     expect(taken(...receipts)).toEqual(receipts)
+  })
+
+  it('leave no faster than they are taken, and go on becoming one meanwhile', () => {
+    const queue = new ReceiptQueue()
+    const tell = (seq: number) => {
+      for (let lane = 2_000; lane < 3_000; lane++) queue.add({ ...receipt(STORED, seq, seq), lane })
+    }
+    tell(1)
+    expect(queue.take(64)).toHaveLength(64)
+    for (let seq = 2; seq <= 50; seq++) tell(seq)
+    const rest = queue.take(Number.POSITIVE_INFINITY)
+    expect(rest).toHaveLength(1_000)
+    expect(rest[0]).toEqual({ ...receipt(STORED, 1, 50), lane: 2_064 })
   })
 })
