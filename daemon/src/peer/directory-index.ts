@@ -118,6 +118,28 @@ export class DirectoryIndex {
     return this.#judgeSerial(card, holder)
   }
 
+  /**
+   * Whether a card may take the place of all that one contact has: it shares nothing with another one.
+   *
+   * @throws {DaemonError} `SELF` `BLOCKED` `CONTACT_EXISTS`
+   */
+  assertRenewable(contactId: string, card: Card, own: OwnIdentity): void {
+    if (isOwn(card, own)) throw new DaemonError('SELF', 'The card is your own.')
+    const other = this.#holdersOf(card).find(contact => contact.contact !== contactId)
+    if (other === undefined) return
+    if (other.blocked) throw about('BLOCKED', other, 'The card is of a blocked contact')
+    throw about('CONTACT_EXISTS', other, 'Key, node ID, ID or lineage belong to a contact')
+  }
+
+  #holdersOf(card: Card): Contact[] {
+    const prints = [hexOf(card.fingerprint), hexOf(card.lineage)]
+    return [
+      this.#byNodeId.get(card.nodeId),
+      ...prints.flatMap(print => [this.#byFingerprint.get(print), this.#byLineage.get(print)]),
+      this.#byId.get(card.id)
+    ].filter(contact => contact !== undefined)
+  }
+
   #judgeSerial(card: Card, contact: Contact): CardVerdict {
     if (card.serial > contact.card.serial) return { kind: 'newer', contact }
     if (card.serial < contact.card.serial) throw about('CARD_OUTDATED', contact, 'A newer card is known of')

@@ -136,6 +136,59 @@ export class Directory {
     })
   }
 
+  /**
+   * Takes the card of a peer with whom a pairing is under way, as a new contact with which nothing passes yet.
+   *
+   * @throws {DaemonError} as {@link Directory.add}; `CONTACT_EXISTS` for the card of a contact that is there
+   */
+  addPending(card: Card, name?: string): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const wanted = name === undefined ? undefined : parseName(name)
+      const verdict = this.#index.judge(card, this.#deps.own)
+      if (verdict.kind === 'new') return await this.#addNew(card, wanted, 'pending')
+      throw new DaemonError('CONTACT_EXISTS', `${verdict.contact.name} is a contact already.`)
+    })
+  }
+
+  /** A contact has proven who it is. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
+  verify(contact: string, _how: 'pairing' | 'comparison', _at: number): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      return await this.#replace('trust', before, { ...before, trust: 'verified' })
+    })
+  }
+
+  /** Forgets a pending contact; nothing where it is gone, or is pending no more. @throws {DaemonError} `STORE_UNAVAILABLE` */
+  dropPending(contact: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#index.byContact(contact)?.trust === 'pending') await this.#removeNow(contact)
+    })
+  }
+
+  /**
+   * Whether {@link Directory.renew} would take this card.
+   *
+   * @throws {DaemonError} `SELF` `NO_SUCH_PEER`; `BLOCKED` `CONTACT_EXISTS` where another contact has its key, node ID, ID or lineage
+   */
+  assertRenewable(contact: string, card: Card): void {
+    this.#get(contact)
+    this.#index.assertRenewable(contact, card, this.#deps.own)
+  }
+
+  /**
+   * Puts a card in the place of whatever a contact had, its keys included, and takes the contact as verified: the owner and the peer have
+   * paired anew.
+   *
+   * @throws {DaemonError} as {@link Directory.assertRenewable}; `STORE_UNAVAILABLE`
+   */
+  renew(contact: string, card: Card, _how: 'pairing', _at: number): Promise<Contact> {
+    return this.#inTurn(async () => {
+      this.assertRenewable(contact, card)
+      const before = this.#get(contact)
+      return await this.#replace('trust', before, { ...before, card, addressOverride: null, trust: 'verified' })
+    })
+  }
+
   /** Sets where to dial instead of the card's addresses; null goes back to those, an empty list means nowhere. @throws {DaemonError} `ADDRESS_INVALID` `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
   setAddressOverride(contact: string, addresses: readonly string[] | null): Promise<Contact> {
     return this.#inTurn(async () => {
@@ -165,12 +218,7 @@ export class Directory {
 
   /** Forgets a contact, and with it that it was blocked. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
   remove(contact: string): Promise<void> {
-    return this.#inTurn(async () => {
-      const before = this.#get(contact)
-      await this.#write({ type: 'delete', sublevel: 'peers', key: contactKey(this.#deps.sealer, contact) })
-      this.#index.delete(contact)
-      this.#tell({ kind: 'removed', contact: before, before })
-    })
+    return this.#inTurn(() => this.#removeNow(contact))
   }
 
   /** Takes the contacts anew from the store, which was opened again, and tells what is different. */
@@ -186,7 +234,14 @@ export class Directory {
     })
   }
 
-  async #addNew(card: Card, wanted: string | undefined): Promise<Contact> {
+  async #removeNow(contact: string): Promise<void> {
+    const before = this.#get(contact)
+    await this.#write({ type: 'delete', sublevel: 'peers', key: contactKey(this.#deps.sealer, contact) })
+    this.#index.delete(contact)
+    this.#tell({ kind: 'removed', contact: before, before })
+  }
+
+  async #addNew(card: Card, wanted: string | undefined, trust: 'known' | 'pending' = 'known'): Promise<Contact> {
     if (this.#index.size >= this.#deps.contactCountMax) {
       throw new DaemonError('TOO_MANY_CONTACTS', `There are ${this.#index.size} contacts already.`)
     }
@@ -196,7 +251,7 @@ export class Directory {
       name: wanted ?? defaultName(card.id, name => this.#index.isNameTaken(name)),
       card,
       addressOverride: null,
-      trust: 'known',
+      trust,
       blocked: false,
       addedAt: this.#deps.clock.wallMs()
     })
