@@ -29,6 +29,8 @@ import { migrate, schemaSteps } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
 import { openSealer } from './store/sealed.ts'
 import type { Sealer } from './store/sealer.ts'
+import { ResealingStore } from './store/resealing.ts'
+import { StoreRotation } from './store/rotation.ts'
 import type { Transport } from './transport/port.ts'
 
 /** Everything that a node takes from outside: time, chance, network, disk, apps. */
@@ -99,7 +101,7 @@ type Delivery = Pick<Parts, 'directory' | 'outbox' | 'inbox' | 'requests'>
 
 class Node implements ParleyNode {
   readonly failed: Promise<Error>
-  readonly #deps: NodeDeps
+  #deps: NodeDeps
   readonly #bootId: Uint8Array
   readonly #startedAt: number
   readonly #startedAtMonotonicMs: number
@@ -115,6 +117,7 @@ class Node implements ParleyNode {
   #storeLosses = 0
   #reloading: Promise<void> = Promise.resolve()
   #interfaces = ''
+  #rotation: StoreRotation | undefined
 
   constructor(deps: NodeDeps) {
     const { clock, randomBytes, config } = deps
@@ -140,10 +143,13 @@ class Node implements ParleyNode {
   }
 
   async #start(): Promise<void> {
-    const { store, clock, keys, transport, apps, randomBytes, config } = this.#deps
+    const { store: plain, clock, keys, transport, apps, randomBytes, config } = this.#deps
     const keyring = keys.current
-    const sealer = await openSealer({ store, keys: () => keys.current.storeKeys, randomBytes })
-    await migrate(store, schemaSteps(sealer))
+    const sealer = await openSealer({ store: plain, keys: () => keys.current.storeKeys, randomBytes })
+    await migrate(plain, schemaSteps(sealer))
+    const store = new ResealingStore({ store: plain, sealer, newest: () => keys.current.storeKeys.newest })
+    this.#deps = { ...this.#deps, store }
+    this.#rotation = new StoreRotation({ store, keys, clock, randomBytes, log: this.#deps.log })
     const ownCard = new OwnCard({ store, sealer, keyring, clock })
     const directory = await Directory.open(store, {
       own: keyring,
@@ -170,6 +176,7 @@ class Node implements ParleyNode {
       inbox,
       outbox,
       requests,
+      keys: this.#rotation,
       events: this.#events,
       metrics: this.#metrics,
       limits: config.limits,
@@ -198,6 +205,7 @@ class Node implements ParleyNode {
   async stop(): Promise<void> {
     const { transport, store } = this.#deps
     const parts = this.#parts
+    this.#rotation.resume()
     this.#parts = undefined
     this.#poll?.cancel()
     this.#events.emit({ kind: 'node.stopping' })
@@ -207,6 +215,7 @@ class Node implements ParleyNode {
     if (parts !== undefined) {
       await Promise.race([parts.outbox.stop(), parts.outbox.actor.exited])
       await Promise.race([parts.inbox.stop(), parts.inbox.exited])
+    await this.#rotation?.stop()
     }
     await store.close()
   }
@@ -273,6 +282,7 @@ class Node implements ParleyNode {
     const keyring = keys.current
     const { manager, ownCard, outbox, inbox } = this.#running()
     return {
+    this.#rotation?.resume()
       pid,
       id: keyring.id,
       nodeId: keyring.nodeId,

@@ -26,5 +26,6 @@ export type {
   TransferState,
   Trust,
   Why
+  StoreKeysInfo,
 } from './types.ts'
 export { API_MAJOR, API_MINOR, RPC_PATH, SOCKET_HOST, SUBPROTOCOL_CBOR, SUBPROTOCOL_JSON } from './version.ts'

@@ -14,6 +14,7 @@ import type {
   PeerInfo,
   TransferInfo,
   Why
+  StoreKeysInfo,
 } from './types.ts'
 
 type Empty = Readonly<Record<string, never>>
@@ -63,6 +64,11 @@ export interface Methods {
 
   'peers.list': { params: Empty; result: { readonly peers: readonly PeerInfo[] } }
   'peers.get': { params: { readonly peer: string }; result: PeerInfo }
+  /** The keys of the store, and how far a rotation is. */
+  'keys.show': { params: Empty; result: StoreKeysInfo }
+  /** Begins to replace the key of the store, or joins what was begun; resolves once the new key is on disk. */
+  'keys.rotate-store': { params: Empty; result: StoreKeysInfo }
+
   /** A newer card of a contact updates it; `added` tells which it was. */
   'peers.add': {
     params: { readonly card: string; readonly name?: string }

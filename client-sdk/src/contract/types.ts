@@ -133,6 +133,18 @@ export interface MessageRun {
   /** The sender's daemon was restored from a backup: these messages may have come before, under other IDs. */
   readonly maybeDuplicate: boolean
   readonly bodies: readonly Uint8Array[]
+/** The keys of the daemon's store. */
+export interface StoreKeysInfo {
+  /** The number of the key that seals. */
+  readonly newest: number
+  /** Whether records are being sealed anew, and an older key is still kept for those that are not. */
+  readonly rotating: boolean
+  /** Records sealed anew since the daemon began, or went on with, the last rotation. */
+  readonly resealed: number
+  /** The code of what keeps the rotation from going on; it goes on by itself. */
+  readonly waitingFor?: string
+}
+
 }
 
 /** IDs given to messages: `count` consecutive ones from `first`. */

@@ -118,6 +118,7 @@ export class RealServer {
       log,
       peers: loopPeers(inbox),
       identity: { show: () => ({ id: 'me@host' }) as never, card: refuse },
+      keys: { info: refuse, begin: refuse },
       node: { status: refuse, health: () => ({ ready: true, components: {} }), shutdown: () => void this.stop() },
       metrics: new Metrics(new Counters(), { hasProcessMetrics: false }),
       limits: LIMITS,

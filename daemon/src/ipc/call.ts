@@ -10,7 +10,7 @@ import { DaemonError } from '../errors.ts'
 import type { Events } from '../observe/events.ts'
 import type { RandomBytes } from '../random.ts'
 import type { IpcLimits } from './limits.ts'
-import type { IdentityApi, NodeApi, PeersApi } from './node-api.ts'
+import type { IdentityApi, KeysApi, NodeApi, PeersApi } from './node-api.ts'
 import type { ClientClaims } from './numbered-sends.ts'
 import type { Session } from './session.ts'
 
@@ -32,6 +32,7 @@ export interface MethodDeps {
   readonly peers: PeersApi
   readonly identity: IdentityApi
   readonly node: NodeApi
+  readonly keys: KeysApi
   readonly inbox: Inbox
   readonly outbox: OutboxApi
   readonly requests: Requests

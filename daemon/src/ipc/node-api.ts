@@ -1,4 +1,4 @@
-import type { Health, IdentityInfo, IdRange, NodeStatus, PeerInfo } from '@parley/client-sdk/contract'
+import type { Health, IdentityInfo, IdRange, NodeStatus, PeerInfo, StoreKeysInfo } from '@parley/client-sdk/contract'
 
 export interface SendRequest {
   readonly peer: string
@@ -37,6 +37,13 @@ export interface PeersApi {
 export interface IdentityApi {
   show(): IdentityInfo
   card(): string
+}
+
+/** The keys of the store. */
+export interface KeysApi {
+  info(): StoreKeysInfo
+  /** Begins a rotation, or joins the one that runs. Resolves once the new key is on disk. */
+  begin(): Promise<StoreKeysInfo>
 }
 
 export interface NodeApi {

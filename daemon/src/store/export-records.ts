@@ -10,16 +10,15 @@ import {
 import { decodeCard, formatCard } from '../identity/card.ts'
 import { hexOf, textBytes } from '../identity/fields.ts'
 import { OWN_CARD_KEY } from '../identity/own-card.ts'
+import { KEPT_PORTS_KEY } from '../kept-ports.ts'
 import { decodeContact } from '../peer/contact.ts'
 import type { RawRecord } from './salvage.ts'
-import { STORE_ID_KEY } from './sealed.ts'
+import { isPlainRecord } from './sealed.ts'
 import type { Sealer } from './sealer.ts'
 
 /** A line of an export. */
 export type ExportLine = Readonly<Record<string, unknown>>
 
-/** Records of `meta` that lie there as they are. They say nothing that a reader wants. */
-const PLAIN = ['schema', 'probe', 'listen-ports'].map(textBytes)
 const HIDDEN_BYTES = 16
 
 /** Turns records of a store into lines, a line for each message. The lanes must come before the runs. */
@@ -36,12 +35,11 @@ export class ExportRecords {
   /** @throws {DaemonError} `RECORD_DAMAGED`; and what decoders throw, whose text may quote the record */
   linesOf(record: RawRecord): readonly ExportLine[] {
     const { sublevel, key, value } = record
-    const isPlain = sublevel === 'meta' && [STORE_ID_KEY, ...PLAIN].some(plain => Buffer.compare(plain, key) === 0)
-    if (isPlain) return []
+    if (isPlainRecord(sublevel, key) || isAt(record, KEPT_PORTS_KEY)) return []
     const content = this.#sealer === undefined ? value : this.#sealer.open(sublevel, key, value)
     const place = { sublevel, key: hexOf(key) }
     if (sublevel === 'peers') return [{ ...place, ...contactLine(content) }]
-    if (sublevel === 'meta' && Buffer.compare(key, OWN_CARD_KEY) === 0) {
+    if (isAt(record, OWN_CARD_KEY)) {
       return [{ ...place, card: formatCard(decodeCard(content)) }]
     }
     if (sublevel === 'inbox' && key[0] === 0) return inboxLines(place, key, content)
@@ -63,6 +61,10 @@ export class ExportRecords {
     if (bodies.length === 0) return [{ ...common, id: idOf(0), count }]
     return bodies.map((body, offset) => ({ ...common, id: idOf(offset), ...bodyOf(body) }))
   }
+}
+
+function isAt({ sublevel, key }: RawRecord, metaKey: Uint8Array): boolean {
+  return sublevel === 'meta' && Buffer.compare(key, metaKey) === 0
 }
 
 function inboxLines(place: ExportLine, key: Uint8Array, content: Uint8Array): readonly ExportLine[] {

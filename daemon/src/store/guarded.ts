@@ -98,6 +98,11 @@ export class GuardedStore implements Store {
     }
   }
 
+  async compact(): Promise<void> {
+    this.#assertAvailable()
+    await this.#deps.store.compact?.()
+  }
+
   #lose(error: unknown): void {
     this.#state = 'lost'
     this.#backOffMs = this.#options.backOffMs

@@ -110,6 +110,16 @@ export class LevelStore implements Store {
     return promise
   }
 
+  async compact(): Promise<void> {
+    // The types of `level` are those of its browser side too, which compacts nothing.
+    const db = this.#opened() as unknown as { compactRange(start: Uint8Array, end: Uint8Array): Promise<void> }
+    try {
+      await db.compactRange(new Uint8Array(0), Uint8Array.of(0xff))
+    } catch (error) {
+      throw failureOf(error)
+    }
+  }
+
   async #writeWaiting(db: Level<Uint8Array, Uint8Array>): Promise<void> {
     this.#isWriting = true
     while (this.#waiting.length > 0) {

@@ -36,4 +36,6 @@ export interface Store {
   range(sublevel: Sublevel, range?: StoreRange): AsyncIterable<StoreEntry>
   /** Writes all or nothing. With `sync`, resolves after the log is on disk. Batches are applied in the order of the calls. */
   batch(writes: readonly StoreWrite[], options: { readonly sync: boolean }): Promise<void>
+  /** Rewrites the files, so that nothing is left in them of what was overwritten or deleted. Absent where nothing ever is. */
+  compact?(): Promise<void>
 }

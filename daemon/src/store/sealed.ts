@@ -15,6 +15,8 @@ export interface SealerDeps {
 
 const CONTEXT_LABEL = textBytes('parley/store/v1\0')
 export const STORE_ID_KEY: Uint8Array = textBytes('store-id')
+/** The records of `meta` that are not sealed, since they come before the keys: they say nothing of anyone. */
+const PLAIN_KEYS: readonly Uint8Array[] = [STORE_ID_KEY, ...['schema', 'probe'].map(textBytes)]
 const KEY_NUMBER_BYTES = 4
 const HIDDEN_NAME_BYTES = 16
 
@@ -40,6 +42,11 @@ export async function openSealer({ store, keys, randomBytes }: SealerDeps): Prom
     throw new DaemonError('STORE_KEYS_INVALID', 'The store keys are those of another store.')
   }
   return sealerFollowing(keysNow, randomBytes)
+}
+
+/** Whether the record lies there as it is: the store's ID, its schema version, and the random bytes of a probe. */
+export function isPlainRecord(sublevel: Sublevel, key: Uint8Array): boolean {
+  return sublevel === 'meta' && PLAIN_KEYS.some(plain => sameBytes(plain, key))
 }
 
 /** The sealer of the store that has these keys. */

@@ -12,6 +12,7 @@ import {
   type RpcAnswer,
   type RpcClient,
   STATUS,
+  STORE_KEYS,
   webSocketClient
 } from './rig.ts'
 
@@ -51,6 +52,8 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
   const SAME: readonly (readonly [string, object, object])[] = [
     ['node.status', {}, STATUS],
     ['identity.show', {}, IDENTITY],
+    ['keys.show', {}, STORE_KEYS],
+    ['keys.rotate-store', {}, STORE_KEYS],
     ['identity.card', {}, { card: 'parley:card:own' }],
     ['peers.list', {}, { peers: [peerInfo('alice'), peerInfo('bob')] }],
     ['peers.get', { peer: 'bob' }, peerInfo('bob')],

@@ -1,4 +1,4 @@
-import type { IdentityInfo, NodeStatus, PeerInfo } from '@parley/client-sdk/contract'
+import type { IdentityInfo, NodeStatus, PeerInfo, StoreKeysInfo } from '@parley/client-sdk/contract'
 import { makeConfig } from '@parley/config'
 import type { Clock } from '../../src/actor/clock.ts'
 import { SystemClock } from '../../src/actor/system-clock.ts'
@@ -210,6 +210,7 @@ export async function makeRig(
       bootId: 'boot'
     },
     identity: { show: () => IDENTITY, card: () => 'parley:card:own' },
+    keys: { info: () => STORE_KEYS, begin: async () => STORE_KEYS },
     metrics: new Metrics(new Counters(), { hasProcessMetrics: false }),
     randomBytes
   })
@@ -249,6 +250,8 @@ export async function makeRig(
     }
   }
 }
+
+export const STORE_KEYS: StoreKeysInfo = { newest: 2, rotating: true, resealed: 7 }
 
 export const IDENTITY: IdentityInfo = {
   ...{

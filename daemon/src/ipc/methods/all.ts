@@ -11,6 +11,8 @@ import { identityShow } from './identity-show.ts'
 import { messagesAck } from './messages-ack.ts'
 import { messagesCancel } from './messages-cancel.ts'
 import { messagesCredit } from './messages-credit.ts'
+import { keysRotateStore } from './keys-rotate-store.ts'
+import { keysShow } from './keys-show.ts'
 import { messagesFetch } from './messages-fetch.ts'
 import { messagesGet } from './messages-get.ts'
 import { messagesReject } from './messages-reject.ts'
@@ -60,6 +62,8 @@ export const METHODS: readonly Method[] = [
   messagesCancel,
   messagesGet,
   messagesReject,
+  keysRotateStore,
+  keysShow,
   messagesSend,
   messagesSubscribe,
   messagesUnsubscribe,
