@@ -191,8 +191,14 @@ export const limitsSchema = z.strictObject({
   ),
   outboxContactBytesMax: bytes(128 * MiB, 2 * MiB, 64 * 1_024 * MiB, 'The same for one contact.'),
   outboxLaneBytesMax: bytes(64 * MiB, 2 * MiB, 64 * 1_024 * MiB, 'The same for one channel of one contact.'),
-  outboxMessageCountMax: count(1_000_000, 100, 100_000_000, 'The same in messages, for all contacts.'),
-  outboxLaneMessageCountMax: count(500_000, 100, 100_000_000, 'The same in messages, for one channel of one contact.'),
+  outboxMessageCountMax: count(1_000_000, 1_024, 100_000_000, 'The same in messages, for all contacts.'),
+  // At least what the SDK puts into a call: less would never fit.
+  outboxLaneMessageCountMax: count(
+    500_000,
+    1_024,
+    100_000_000,
+    'The same in messages, for one channel of one contact.'
+  ),
   maybeAfterMs: ms(
     30 * DAY,
     MINUTE,

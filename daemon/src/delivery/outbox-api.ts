@@ -42,8 +42,8 @@ export interface OutboxApi {
    * Resolves when the run is on disk, whole. What is refused at once is thrown on the caller's stack, so that a later send of the same lane is
    * refused with it.
    *
-   * @throws {DaemonError} `QUEUE_FULL` with `scope` and `freeBytes`, `CHANNEL_LIMIT`, `STORE_UNAVAILABLE` with `accepted` (`no` or `unknown`), `IDEMPOTENCY_CONFLICT`,
-   * `SHUTTING_DOWN`
+   * @throws {DaemonError} `QUEUE_FULL` with `scope` and `freeBytes`, `TOO_LARGE` for a run that could never fit, `CHANNEL_LIMIT`, `STORE_UNAVAILABLE` with `accepted` (`no`
+   * or `unknown`), `IDEMPOTENCY_CONFLICT`, `SHUTTING_DOWN`
    */
   accept(request: AcceptRequest): Promise<Accepted>
   /** What was accepted of a client's numbered sends beyond those it called answered. Waits for those under way. */

@@ -122,7 +122,7 @@ interface Use {
 
 const NOTHING: Use = { costBytes: 0, messageCount: 0 }
 
-/** @throws {DaemonError} `QUEUE_FULL` `CHANNEL_LIMIT` */
+/** @throws {DaemonError} `QUEUE_FULL` `CHANNEL_LIMIT`; `TOO_LARGE` for what would not fit into an empty outbox */
 function assertRoom(book: Book, { contact: name, channel, bodies }: AcceptRequest): void {
   const { options } = book.deps
   const contact = book.contacts.get(name)
@@ -133,6 +133,11 @@ function assertRoom(book: Book, { contact: name, channel, bodies }: AcceptReques
   const check = (scope: 'lane' | 'contact' | 'all', use: Use, bytesMax: number, countMax: number) => {
     const freeBytes = use.messageCount >= countMax ? 0 : Math.max(0, bytesMax - use.costBytes)
     if (use.costBytes + costBytes <= bytesMax && use.messageCount + bodies.length <= countMax) return
+    if (costBytes > bytesMax || bodies.length > countMax)
+      throw new DaemonError(
+        'TOO_LARGE',
+        `a call has at most ${countMax} messages, and ${bytesMax} bytes with ${MESSAGE_COST_BYTES} for each`
+      )
     throw new DaemonError('QUEUE_FULL', 'too much waits already', { data: { scope, freeBytes } })
   }
   check('lane', lane ?? NOTHING, options.outboxLaneBytesMax, options.outboxLaneMessageCountMax)

@@ -97,6 +97,16 @@ describe('Outbox accepting', () => {
     expect(test.outbox.queue('carol')).toMatchObject({ messages: 1, bytes: 72 })
   })
 
+  it('says of a call that can never fit that it is too large, and not that it may wait', async () => {
+    const test = await openOutbox({ options: { outboxLaneMessageCountMax: 2, outboxLaneBytesMax: 1_000 } })
+    const refused = (bodies: Uint8Array[]) => () => test.outbox.accept(request({ bodies }))
+    const small = new Uint8Array(1)
+    expect(refused([small, small, small])).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+    expect(refused([new Uint8Array(873)])).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+    await test.outbox.accept(request({ bodies: [small, small] }))
+    expect(refused([small])).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }))
+  })
+
   it('opens no more lanes than there may be', async () => {
     const test = await openOutbox({ options: { laneCountMax: 2 } })
     await send(test, ['a'], { channel: 'one' })
