@@ -115,9 +115,9 @@ export interface TakenEnvelope {
  * Where a session that becomes the one to send on goes on with durable lanes.
  *
  * `{ marks }`: at what the peer's hello says, the first session after none. `stored`: at what receipts have told, where the session before it died while
- * this one was up already. `sent`: behind what was taken, where the session before it ends in good order.
+ * this one was up already.
  */
-export type AttachStart = { readonly marks: readonly LaneMark[] } | 'stored' | 'sent'
+export type AttachStart = { readonly marks: readonly LaneMark[] } | 'stored'
 
 export interface OutgoingSession {
   readonly start: AttachStart

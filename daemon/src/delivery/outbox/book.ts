@@ -56,6 +56,8 @@ export interface OutboxDeps {
   readonly options: OutboxOptions
   /** What the owner calls the contact now. */
   readonly contactName: (contact: string) => string
+  /** Whether there is such a contact; what is kept of others is dropped at the start. Without it everybody is one. */
+  readonly isContact?: (contact: string) => boolean
 }
 
 export interface BookDeps extends OutboxDeps {
@@ -134,8 +136,8 @@ export class Book {
 
   writeContact(contact: ContactLanes): void {
     this.commit.write(contact, () => {
-      const { epoch = null, nextLane, former, epochTimesMs, heardMs } = contact
-      const record = { contact: contact.contact, epoch, nextLane, former, epochTimesMs, heardMs }
+      const { epoch = null, nextLane, former, epochTimesMs, heardMs, isMet } = contact
+      const record = { contact: contact.contact, epoch, nextLane, former, epochTimesMs, heardMs, isMet }
       return putRecord(this.deps.sealer, CONTACT, contactKey(contact.hidden), record)
     })
   }

@@ -23,6 +23,11 @@ export class ContactLanes {
   restUntilMs = 0
   /** Elapsed time at which the peer was last heard. */
   heardMs = 0
+  /**
+   * There was a session since the contact is one. Until then an epoch that the peer knows and this store does not tells of a contact that was
+   * removed and added again, and of no restored store.
+   */
+  isMet = false
   /** By number, also those of former epochs. */
   readonly lanes: Map<number, Lane> = new Map()
   /** Those that take messages. */

@@ -150,6 +150,17 @@ export class Lane {
     this.#entries.splice(this.#indexOf(first.first), old.length, ...by)
   }
 
+  /** Goes through all that waits, and takes out each entry that `isJoined` has made a part of the one before it. */
+  joinAll(isJoined: (before: Entry, entry: Entry) => boolean): void {
+    const kept: Entry[] = []
+    for (const entry of this.entries()) {
+      const before = kept.at(-1)
+      if (before === undefined || !isJoined(before, entry)) kept.push(entry)
+    }
+    this.#entries = kept
+    this.#start = 0
+  }
+
   /** Takes everything out. */
   clear(): Entry[] {
     const entries = this.entries().concat([...this.unsettled])

@@ -79,6 +79,7 @@ async function loadContacts(book: Book): Promise<ReadonlyMap<string, ContactLane
     contact.epochTimesMs = record.epochTimesMs
     contact.restUntilMs = restUntil(record.epochTimesMs, book.nowMs(), options.epochCountPerHourMax)
     contact.heardMs = record.heardMs
+    contact.isMet = record.isMet
     for (const epoch of [...contact.former, contact.epoch]) if (epoch !== undefined) book.epochs.set(epoch, contact)
     byHidden.set(hexOf(contact.hidden), contact)
   }

@@ -94,6 +94,7 @@ export class Outbox implements OutboxApi, DurableSending {
     if (isLost) throw unavailable('no')
     const removing = new Removing(book)
     this.#live = { book, sendKeys, removing, settling: new Settling(book, removing) }
+    this.#actor.run(() => this.#forgetStrangers(book, removing))
     this.#tick()
   }
 
@@ -149,7 +150,12 @@ export class Outbox implements OutboxApi, DurableSending {
       this.#hear(live, contact)
       if (session.start === 'stored') {
         for (const lane of contact.byChannel.values()) lane.cursor = lane.hole?.from ?? lane.stored + 1
-      } else if (session.start !== 'sent') this.#marks(live, contact, session.start.marks)
+      } else this.#marks(live, contact, session.start.marks)
+      if (!contact.isMet) {
+        contact.isMet = true
+        book.writeContact(contact)
+        book.tidy()
+      }
       this.#openWay(live, contact)
       return attachment
     })
@@ -204,8 +210,8 @@ export class Outbox implements OutboxApi, DurableSending {
     const book = this.#live?.book
     if (book !== undefined) {
       book.writeTime()
-      // Where the store is lost its callers have heard so.
-      await book.commit.synced().catch(() => {})
+      // Where the store is lost its callers have heard so. An outbox that has crashed writes nothing more.
+      await Promise.race([book.commit.synced().catch(() => {}), this.#actor.exited])
     }
     this.#live?.book.lose()
     this.#live = undefined
@@ -228,9 +234,17 @@ export class Outbox implements OutboxApi, DurableSending {
     return this.#live
   }
 
+  /** Contacts may have been removed without a word to come here: the daemon was killed in between, or the store was lost. */
+  #forgetStrangers(book: Book, removing: Removing): void {
+    const { isContact } = this.#deps
+    for (const contact of [...book.contacts.values()]) {
+      if (isContact?.(contact.contact) === false) removing.forgetContact(contact, 'removed')
+    }
+  }
+
   #hear(live: Live, contact: ContactLanes): void {
     contact.heardMs = live.book.nowMs()
-    if (contact.epoch === undefined && contact.former.length === 0) return
+    if (!contact.isMet) return
     live.book.writeContact(contact)
     live.book.tidy()
   }

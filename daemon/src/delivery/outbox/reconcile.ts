@@ -13,6 +13,8 @@ export type LaneVerdict =
 
 export interface Verdicts {
   readonly isRestored: boolean
+  /** Restored, or a contact that was removed and is one again: only epochs of before tell of it. */
+  readonly isMaybeNew: boolean
   /** Epochs that this store has never heard of. */
   readonly unknownEpochs: readonly string[]
   readonly lanes: ReadonlyMap<Lane, LaneVerdict>
@@ -33,8 +35,9 @@ export function judgeMarks(contact: ContactLanes, marks: readonly LaneMark[]): V
     if (epoch !== contact.epoch) {
       if (!contact.former.includes(epoch)) unknownEpochs.add(epoch)
     } else if (contact.lanes.has(mark.lane)) byLane.set(mark.lane, mark)
-    else if (mark.lane < contact.nextLane) closed.push(mark.lane)
-    else isRestored = true
+    else if (mark.lane >= contact.nextLane) isRestored = true
+    // Otherwise the peer names its last lane, and knows that it is over.
+    else if (mark.stored > 0) closed.push(mark.lane)
   }
   const lanes = new Map<Lane, LaneVerdict>()
   for (const lane of contact.byChannel.values()) {
@@ -44,6 +47,7 @@ export function judgeMarks(contact: ContactLanes, marks: readonly LaneMark[]): V
   }
   return {
     isRestored: isRestored || unknownEpochs.size > 0,
+    isMaybeNew: !isRestored && !contact.isMet,
     unknownEpochs: [...unknownEpochs],
     lanes,
     marks: new Map([...byLane].map(([lane, { stored }]) => [lane, stored])),

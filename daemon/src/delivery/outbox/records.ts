@@ -60,7 +60,8 @@ const contactCodec = recordCodec({
     nextLane: number,
     former: z.array(z.string()),
     epochTimesMs: z.array(number),
-    heardMs: number
+    heardMs: number,
+    isMet: z.boolean()
   })
 })
 

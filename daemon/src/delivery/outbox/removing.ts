@@ -12,6 +12,9 @@ export interface LaneRange extends Range {
   readonly lane: Lane
 }
 
+/** Above so many changes all of a lane is looked at once: to take each out of a long queue by itself would cost its length each time. */
+const JOINED_SINGLY_MAX = 16
+
 /** Makes skips out of messages: cancelled, expired, or such as cannot be sent. */
 export class Removing {
   readonly #book: Book
@@ -74,10 +77,15 @@ export class Removing {
   giveUp(): void {
     const book = this.#book
     const now = book.nowMs()
+    const { maybeAfterMs } = book.deps.options
     for (const contact of book.contacts.values()) {
-      if (contact.expiring.size === 0 || contact.attachment !== undefined) continue
-      if (now - contact.heardMs < book.deps.options.maybeAfterMs) continue
-      for (const entry of [...contact.expiring]) if (entry.isSynced) this.finishExpiring(entry, 'maybe', true)
+      if (contact.expiring.size === 0) continue
+      const isSilent = contact.attachment === undefined && now - contact.heardMs >= maybeAfterMs
+      for (const entry of [...contact.expiring]) {
+        // A peer that has forgotten what it skipped never says more of what it confirmed.
+        const isUntold = entry.lane.unsettled.has(entry) && now - entry.expiresMs >= maybeAfterMs
+        if (entry.isSynced && (isSilent || isUntold)) this.finishExpiring(entry, 'maybe', true)
+      }
     }
   }
 
@@ -91,8 +99,10 @@ export class Removing {
     const tell = () => book.tell(lane, first, last, 'expired', { reached: outcome })
     set.add(first, last)
     entry.kind = 'skip'
-    if (lane.unsettled.delete(entry)) book.deleteEntry(entry)
-    else if (isSynced) book.changeEntry(entry)
+    if (lane.unsettled.delete(entry)) {
+      book.deleteEntry(entry)
+      if (lane.isEmpty) lane.idleSinceMs = book.nowMs()
+    } else if (isSynced) book.changeEntry(entry)
     else book.writeEntry(entry)
     lane.forgetOldest()
     book.writeLane(lane)
@@ -253,34 +263,50 @@ export class Removing {
   }
 
   #synced(changed: readonly Entry[], lanes: ReadonlySet<Lane>): void {
-    for (const entry of changed) this.#book.entrySynced(entry)
-    for (const lane of lanes) {
+    const byLane = new Map([...lanes].map(lane => [lane, [] as Entry[]]))
+    for (const entry of changed) {
+      this.#book.entrySynced(entry)
+      byLane.get(entry.lane)?.push(entry)
+    }
+    for (const [lane, entries] of byLane) {
       lane.forgetOldest()
-      this.#joinSkips(lane, changed)
+      this.#joinSkips(lane, entries)
       this.#book.laneContact(lane).attachment?.refresh(lane)
     }
   }
 
   /** Skips that touch become one, so that there are never more of them than of runs. */
   #joinSkips(lane: Lane, changed: readonly Entry[]): void {
-    const isFinal = (entry: Entry | undefined) => entry?.kind === 'skip' && entry.isSynced && !entry.isGone
+    const isFinal = (entry: Entry | undefined): entry is Entry =>
+      entry?.kind === 'skip' && entry.isSynced && !entry.isGone
+    if (changed.length > JOINED_SINGLY_MAX) {
+      lane.joinAll((before, entry) => {
+        const isJoined = isFinal(before) && isFinal(entry)
+        if (isJoined) this.#join(before, entry)
+        return isJoined
+      })
+      return
+    }
+    const replace = (first: Entry, second: Entry) => {
+      lane.replace([first, second], [first])
+      this.#join(first, second)
+      return first
+    }
     for (const entry of changed) {
       if (lane.at(entry.first) !== entry || !isFinal(entry)) continue
       const before = lane.at(entry.first - 1)
-      const joined = before !== undefined && isFinal(before) ? this.#join(lane, before, entry) : entry
+      const joined = isFinal(before) ? replace(before, entry) : entry
       const after = lane.at(joined.last + 1)
-      if (after !== undefined && isFinal(after)) this.#join(lane, joined, after)
+      if (isFinal(after)) replace(joined, after)
     }
   }
 
-  #join(lane: Lane, first: Entry, second: Entry): Entry {
-    lane.replace([first, second], [first])
+  #join(first: Entry, second: Entry): void {
     first.count += second.count
     first.tag = second.tag
     this.#book.writeEntry(first)
     this.#book.deleteEntry(second)
     this.#book.tidy()
-    return first
   }
 }
 

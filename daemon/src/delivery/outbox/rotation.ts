@@ -15,7 +15,8 @@ export function restUntil(epochTimesMs: readonly number[], nowMs: number, countM
 
 /**
  * This store was restored from a backup, or is a copy: a new epoch begins. What waits has new numbers in it and keeps its records; what may
- * have arrived under the old ones is marked. The event comes once that is on disk.
+ * have arrived under the old ones is marked. The event comes once that is on disk. There is none in the first session with a contact whose peer knows
+ * epochs of before: it was removed and added again.
  */
 export function rotate(book: Book, removing: Removing, contact: ContactLanes, verdicts: Verdicts): void {
   const { emit, contactName, health, options } = book.deps
@@ -30,6 +31,10 @@ export function rotate(book: Book, removing: Removing, contact: ContactLanes, ve
     contact.byChannel.clear()
     book.newEpoch(contact)
     for (const lane of ending) endLane(book, removing, contact, lane, verdicts)
+  }
+  if (verdicts.isMaybeNew) {
+    book.writeContact(contact)
+    return
   }
   contact.epochTimesMs = [...contact.epochTimesMs, now].slice(-(options.epochCountPerHourMax + 1))
   contact.restUntilMs = restUntil(contact.epochTimesMs, now, options.epochCountPerHourMax)

@@ -103,14 +103,19 @@ export class Settling {
 
   /** The receiver has skipped these numbers: no app will see their messages. */
   #skipped(lane: Lane, from: number, to: number): void {
-    const isIn = (entry: Entry) => entry.kind === 'expiring' && entry.first >= from && entry.last <= to
-    const entries = [...lane.unsettled, ...lane.within(from, to)].filter(isIn)
-    for (const entry of entries) this.#removing.finishExpiring(entry, 'no', false)
+    const isIn = (entry: Entry) => entry.lane === lane && entry.first >= from && entry.last <= to
+    for (const entry of [...this.#book.laneContact(lane).expiring].filter(isIn))
+      this.#removing.finishExpiring(entry, 'no', false)
     if (lane.isEmpty) lane.idleSinceMs = this.#book.nowMs()
   }
 
   #final(lane: Lane, from: number, to: number, reason: string | undefined): void {
     const book = this.#book
+    if (lane.endedAtMs === undefined && to > lane.stored) {
+      // It was stored before it was handled, with the run in which it is, whatever has become of that receipt.
+      const entry = lane.at(to)
+      this.#stored(lane, entry === undefined || entry.kind === 'skip' ? to : entry.last, undefined)
+    }
     for (const news of withoutFinal(lane, from, to)) {
       const ranges =
         reason === undefined ? lane.handled.add(news.from, news.to) : lane.reject(news.from, news.to, reason)

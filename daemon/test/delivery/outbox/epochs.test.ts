@@ -78,6 +78,7 @@ describe('Outbox after a restore', () => {
   it('finds itself restored by an epoch that it never had, once', async () => {
     const test = await openOutbox()
     const foreign = { epoch: new Uint8Array(16).fill(9), lane: 1_025, stored: 3, tag: new Uint8Array(8) }
+    await session(test).then(made => made.attachment.detach())
     const id = await send(test, ['a'])
     const first = await session(test, [foreign])
     await test.clock.settle()
@@ -87,6 +88,39 @@ describe('Outbox after a restore', () => {
     await session(after, [foreign, ...first.marks()])
     expect([...kinds(test), ...kinds(after)]).toEqual(['store.rolled-back'])
     expect(states(after, id, 1)).toEqual(['stored'])
+  })
+
+  it('finds nothing where the first session with a contact tells of epochs before: it was removed and added again', async () => {
+    const test = await openOutbox()
+    await send(test, ['before'])
+    const old = await session(test)
+    test.outbox.forgetContact('bob')
+    await test.clock.settle()
+    const id = await send(test, ['again'])
+    const next = await session(test, old.marks())
+    await test.clock.settle()
+    next.drain()
+    expect(kinds(test)).toEqual([])
+    expect(next.runs().map(({ maybeDuplicate, bodies }) => [maybeDuplicate, bodies.length])).toEqual([[false, 1]])
+    expect(next.bodies()).toEqual(['again'])
+    next.stored(1, 1)
+    expect(states(test, id, 1)).toEqual(['stored'])
+    const foreign = { epoch: new Uint8Array(16).fill(9), lane: 1_025, stored: 3, tag: new Uint8Array(8) }
+    await session(test, [foreign, ...next.marks()])
+    await test.clock.settle()
+    expect(kinds(test)).toEqual(['store.rolled-back'])
+  })
+
+  it('finds itself restored by a lane that is over at the peer, and that it never had', async () => {
+    const test = await openOutbox()
+    await send(test, ['a'])
+    const first = await session(test)
+    const [mark] = first.marks()
+    if (mark === undefined) throw new Error('no mark')
+    first.attachment.detach()
+    await session(test, [mark, { ...mark, lane: 1_026, stored: 0, tag: new Uint8Array(0) }])
+    await test.clock.settle()
+    expect(kinds(test)).toEqual(['store.rolled-back'])
   })
 
   it('keeps the state of messages of former epochs over a restart, and what waits under its old IDs', async () => {
@@ -123,6 +157,8 @@ describe('Outbox after a restore', () => {
 
   it('rests after too many epochs in an hour, says that the identity was cloned, and goes on after it', async () => {
     const test = await openOutbox()
+    const met = new TestSession(test.outbox)
+    met.attachment.detach()
     await send(test, ['a'])
     for (let round = 1; round <= 5; round++) {
       const marks = [{ epoch: new Uint8Array(16).fill(round), lane: 1_025, stored: 1, tag: new Uint8Array(8) }]

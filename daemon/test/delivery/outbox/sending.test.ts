@@ -78,18 +78,6 @@ describe('Outbox sending', () => {
     expect(session.attachment.take(900, true)).toMatchObject({ bytes: 1_000 })
   })
 
-  it('goes on behind what was taken where the session before ended in good order', async () => {
-    const test = await openOutbox()
-    await send(test, ['a'])
-    const old = await attached(test)
-    old.drain()
-    const young = new TestSession(test.outbox, 'sent')
-    await send(test, ['b'])
-    young.drain()
-    expect(young.bodies()).toEqual(['b'])
-    expect(old.takeAll()).toEqual([])
-  })
-
   it('goes on at what receipts told where the session before died', async () => {
     const test = await openOutbox()
     await send(test, ['a'])

@@ -103,6 +103,7 @@ export interface World {
   readonly clock?: VirtualClock
   readonly keys?: StoreKeys
   readonly options?: Partial<OutboxOptions>
+  readonly isContact?: (contact: string) => boolean
   readonly seed?: string
 }
 
@@ -123,7 +124,8 @@ export async function openOutbox(world: World = {}): Promise<TestOutbox> {
     emit: body => events.push(body),
     health: { report: (name, report) => void health.set(name, report), clear: name => void health.delete(name) },
     options: { ...OPTIONS, ...world.options },
-    contactName: contact => contact
+    contactName: contact => contact,
+    ...(world.isContact !== undefined && { isContact: world.isContact })
   })
   return { outbox, store, disk, clock, events, health, keys }
 }
