@@ -54,6 +54,8 @@ export class Directory {
   readonly #deps: DirectoryDeps
   readonly #listeners = new Set<DirectoryListener>()
   #index: DirectoryIndex
+  /** A write has failed: what is in memory and what is on the disk may differ. */
+  #isUnknown = false
   #lastChange: Promise<unknown> = Promise.resolve()
 
   private constructor(store: Store, deps: DirectoryDeps, index: DirectoryIndex) {
@@ -113,7 +115,7 @@ export class Directory {
       const before = verdict.contact
       if (wanted !== undefined) this.#assertFree(wanted, before)
       const isNamed = wanted === undefined || wanted === before.name
-      if (verdict.kind === 'same' && isNamed) return { contact: before, change: 'unchanged' }
+      if (verdict.kind === 'same' && isNamed) return { contact: this.#asIs(before), change: 'unchanged' }
       const after = { ...before, card: verdict.kind === 'newer' ? card : before.card, name: wanted ?? before.name }
       return { contact: await this.#replace('updated', before, after), change: 'updated' }
     })
@@ -204,7 +206,9 @@ export class Directory {
       const wanted = parseName(name)
       const before = this.#get(contact)
       this.#assertFree(wanted, before)
-      return wanted === before.name ? before : await this.#replace('updated', before, { ...before, name: wanted })
+      return wanted === before.name
+        ? this.#asIs(before)
+        : await this.#replace('updated', before, { ...before, name: wanted })
     })
   }
 
@@ -212,7 +216,9 @@ export class Directory {
   block(contact: string, blocked: boolean): Promise<Contact> {
     return this.#inTurn(async () => {
       const before = this.#get(contact)
-      return before.blocked === blocked ? before : await this.#replace('trust', before, { ...before, blocked })
+      return before.blocked === blocked
+        ? this.#asIs(before)
+        : await this.#replace('trust', before, { ...before, blocked })
     })
   }
 
@@ -226,6 +232,7 @@ export class Directory {
     return this.#inTurn(async () => {
       const before = this.#index
       this.#index = await loadIndex(this.#store, this.#deps.sealer)
+      this.#isUnknown = false
       for (const contact of before.list()) {
         if (this.#index.byContact(contact.contact) === undefined)
           this.#tell({ kind: 'removed', contact, before: contact })
@@ -274,8 +281,13 @@ export class Directory {
     this.#index.put(contact)
   }
 
-  #write(write: StoreWrite): Promise<void> {
-    return this.#store.batch([write], { sync: true })
+  async #write(write: StoreWrite): Promise<void> {
+    try {
+      await this.#store.batch([write], { sync: true })
+    } catch (error) {
+      this.#isUnknown = true
+      throw error
+    }
   }
 
   #tellDifference(before: Contact | undefined, contact: Contact): void {
@@ -286,6 +298,12 @@ export class Directory {
 
   #tell(change: DirectoryChange): void {
     for (const listener of this.#listeners) listener(change)
+  }
+
+  /** For a change that is there already. What may be otherwise on the disk must not be answered for. */
+  #asIs(contact: Contact): Contact {
+    if (this.#isUnknown) throw new DaemonError('STORE_UNAVAILABLE', 'A write failed; the contacts will be read again.')
+    return contact
   }
 
   #get(contact: string): Contact {

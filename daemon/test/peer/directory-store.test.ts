@@ -136,6 +136,19 @@ describe('a change', () => {
 })
 
 describe('after the store was opened again', () => {
+  it('a contact that may have been blocked on the disk is not called unblocked before', async () => {
+    const store = new Checkpoint(new MemoryStore())
+    await store.open()
+    const directory = await openDirectory(store)
+    const { contact } = await directory.add(cardOf(bob))
+    store.fail('after')
+    expect(await codeOf(() => directory.block(contact.contact, true))).toBe('STORE_UNAVAILABLE')
+    store.fail(undefined)
+    expect(await codeOf(() => directory.block(contact.contact, false))).toBe('STORE_UNAVAILABLE')
+    await directory.reload()
+    expect((await directory.block(contact.contact, false)).blocked).toBe(false)
+  })
+
   it('the contacts are what the disk says, and each difference is told', async () => {
     const store = new Checkpoint(new MemoryStore())
     await store.open()
