@@ -73,9 +73,16 @@ export class Model {
     }
     if (how === 'event') sent.events.add(state)
     const { told } = sent
-    // A sender that reads its store anew learns again from its peer what it had not put on disk.
-    const isNew = told === undefined || told.reload !== reload || this.#wasRestored(from)
-    if (told !== undefined && FINAL.has(told.state) && told.state !== state && !(isNew && !FINAL.has(state)))
+    // A sender that reads its store anew learns again from its peer what it had not put on disk; one that was restored knows nothing of it.
+    const wasRestored = this.#wasRestored(from)
+    const isNew = told === undefined || told.reload !== reload || wasRestored
+    if (
+      told !== undefined &&
+      FINAL.has(told.state) &&
+      told.state !== state &&
+      !wasRestored &&
+      !(isNew && !FINAL.has(state))
+    )
       this.fault(`${sent.token} was told ${told.state} and then ${state}`)
     if (told !== undefined && !isNew && (RANK[told.state] ?? 0) > (RANK[state] ?? 9)) return
     if (!sent.was.has(state)) this.#countState(state, reached)
