@@ -6,6 +6,8 @@ import type { Distribution } from './distribution.ts'
 import type { Elapsed } from './elapsed.ts'
 import { type ContactFilter, filterKey } from './filter.ts'
 import type { ConsumerRecord, InboxRecords } from './records.ts'
+import type { Entry } from './run-log.ts'
+import type { Source } from './source.ts'
 
 export interface ConsumersDeps {
   readonly core: Distribution
@@ -120,19 +122,11 @@ export class Consumers {
   /** What is known of each, by name; of those alone that `isWanted` says. */
   infos(isWanted: (consumer: Consumer) => boolean): ConsumerInfo[] {
     const { core, elapsed } = this.#deps
+    const kept = keptBySource(core.log.kept())
     const wanted = [...this.#byName.values()].filter(isWanted)
-    const lags = new Map(wanted.map(consumer => [consumer, { count: 0, oldestAt: undefined as number | undefined }]))
-    for (const entry of core.log.kept()) {
-      for (const consumer of entry.source.consumers) {
-        const lag = lags.get(consumer)
-        if (lag === undefined || !consumer.isOwed(entry)) continue
-        lag.count += entry.end - Math.max(entry.first, consumer.cursor + 1)
-        lag.oldestAt ??= entry.durable === undefined ? entry.sentAt : elapsed.wallOf(entry.durable.receivedAtMs)
-      }
-    }
     return wanted.map(consumer => {
       const { name, owner, filter, cursor, unackedCount, isStalled, reader } = consumer
-      const lag = lags.get(consumer)
+      const { count, oldest } = lagOf(consumer, kept)
       return {
         consumer: name,
         owner,
@@ -141,8 +135,8 @@ export class Consumers {
           ...(filter.channels === null ? {} : { channels: [...filter.channels] })
         },
         cursor,
-        lag: lag?.count ?? 0,
-        ...(lag?.oldestAt === undefined ? {} : { oldestAt: lag.oldestAt }),
+        lag: count,
+        ...(oldest === undefined ? {} : { oldestAt: timeOf(oldest, elapsed) }),
         unacknowledged: unackedCount,
         stalled: isStalled,
         ...(reader === undefined ? {} : { by: reader.by })
@@ -154,4 +148,62 @@ export class Consumers {
     this.#byName.set(consumer.name, consumer)
     this.#deps.core.addConsumer(consumer)
   }
+}
+
+/** The kept entries of a source in order, and for each how many messages there are from it on. */
+interface KeptOfSource {
+  readonly entries: Entry[]
+  readonly countFrom: number[]
+}
+
+function keptBySource(entries: readonly Entry[]): Map<Source, KeptOfSource> {
+  const bySource = new Map<Source, KeptOfSource>()
+  for (const entry of entries) {
+    const kept = bySource.get(entry.source)
+    if (kept === undefined) bySource.set(entry.source, { entries: [entry], countFrom: [] })
+    else kept.entries.push(entry)
+  }
+  for (const { entries: own, countFrom } of bySource.values()) {
+    let count = 0
+    for (let n = own.length - 1; n >= 0; n--) {
+      const { first, end } = own[n] as Entry
+      count += end - first
+      countFrom[n] = count
+    }
+  }
+  return bySource
+}
+
+/** What waits for a consumer's ack: how much, and the oldest. */
+function lagOf(
+  consumer: Consumer,
+  kept: ReadonlyMap<Source, KeptOfSource>
+): { count: number; oldest: Entry | undefined } {
+  let count = 0
+  let oldest: Entry | undefined
+  for (const [source, { entries, countFrom }] of kept) {
+    if (!source.consumers.has(consumer)) continue
+    const n = firstBehind(entries, consumer.cursor)
+    const entry = entries[n]
+    if (entry === undefined) continue
+    count += (countFrom[n] as number) - Math.max(0, consumer.cursor + 1 - entry.first)
+    if (oldest === undefined || entry.first < oldest.first) oldest = entry
+  }
+  return { count, oldest }
+}
+
+/** Index of the first entry with a message behind `cursor`. */
+function firstBehind(entries: readonly Entry[], cursor: number): number {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((entries[middle] as Entry).end - 1 <= cursor) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function timeOf({ durable, sentAt }: Entry, elapsed: Elapsed): number {
+  return durable === undefined ? sentAt : elapsed.wallOf(durable.receivedAtMs)
 }

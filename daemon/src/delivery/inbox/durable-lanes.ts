@@ -25,6 +25,7 @@ import { DurableCredit, type DurableCreditOptions, type IncomingLane } from './d
 import { DurableLane } from './durable-lane.ts'
 import type { DurableSide } from './durable-side.ts'
 import type { Elapsed } from './elapsed.ts'
+import { HandledEntries } from './handled-entries.ts'
 import type { Indexes } from './indexes.ts'
 import type { InboxRecords } from './records.ts'
 import { costBytes, type Entry, entryCostBytes, ownBodies } from './run-log.ts'
@@ -67,8 +68,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   #core: Distribution | undefined
   #indexes: Indexes | undefined
   #elapsed: Elapsed | undefined
-  /** Cost of what was handled and is kept for other consumers. */
-  #handledEntries = new Set<Entry>()
+  readonly #handledEntries = new HandledEntries()
   isAvailable = false
 
   constructor(deps: DurableLanesDeps) {
@@ -281,7 +281,7 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
   load(senders: ReadonlyMap<string, Sender>, entries: readonly Entry[]): void {
     this.credit.reset()
     this.#deps.bodies.clear()
-    this.#handledEntries = new Set()
+    this.#handledEntries.clear()
     this.senders.clear()
     for (const [contact, sender] of senders) this.senders.set(contact, sender)
     for (const entry of entries) {
@@ -294,14 +294,16 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     this.isAvailable = true
   }
 
-  /** Forgets a contact that is no more, with all that came from it. */
+  /** Forgets a contact that is no more, and all its lanes. What came from it was accepted, and stays for programs as long as anything does. */
   forgetContact(contact: string): void {
     const { commit, records } = this.#deps
-    for (const entry of this.#log.log.kept()) if (entry.source.contact === contact) this.#log.letGo(entry)
     const sender = this.senders.get(contact)
     if (sender === undefined) return
     for (const session of [...sender.sessions]) if (session instanceof Attachment) session.end()
-    for (const lane of [...sender.lanes.values(), ...sender.closed]) this.#forget(sender, lane)
+    for (const lane of [...sender.lanes.values(), ...sender.closed]) {
+      lane.isClosed = true
+      this.#forget(sender, lane)
+    }
     this.senders.delete(contact)
     if (sender.epoch !== undefined) commit.write(sender, () => records.deleteSender(contact))
     commit.soon()
@@ -395,9 +397,8 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     this.#deps.commit.soon()
   }
 
-  /** Lets go the oldest of what was handled and waits for other consumers, of the lane, then of the contact, then of all. */
+  /** Lets go what was handled first and waits for other consumers, of the lane, then of the contact, then of all. */
   #makeRoom(lane: DurableLane): boolean {
-    if (this.#handledEntries.size === 0) return false
     const { options } = this.#deps
     const { inboxLaneBytesMax, inboxContactBytesMax, messageBytesMax } = options
     const sender = this.senders.get(lane.contact)
@@ -406,10 +407,9 @@ export class DurableLanes implements DurableReceiving, DurableSide, AttachmentHo
     const isLaneFull = lane.costBytes + needBytes > inboxLaneBytesMax
     const isContactFull = (sender?.costBytes ?? 0) + needBytes > inboxContactBytesMax
     let freedBytes = 0
-    for (const entry of [...this.#handledEntries].sort((a, b) => a.first - b.first)) {
+    const ofContact = isContactFull ? this.#handledEntries.ofContact(lane.contact) : this.#handledEntries.all()
+    for (const entry of isLaneFull ? this.#handledEntries.ofLane(lane) : ofContact) {
       if (freedBytes >= needBytes) break
-      if (isLaneFull && entry.durable?.lane !== lane) continue
-      if (isContactFull && entry.source.contact !== lane.contact) continue
       freedBytes += entryCostBytes(entry)
       this.#log.letGo(entry)
     }

@@ -215,7 +215,7 @@ export class Inbox implements Receiving, DurableReceiving {
     this.#deps.emit({ kind: 'consumer.removed', consumer: name })
   }
 
-  /** Forgets a contact with all that came from it. */
+  /** Forgets a contact and its lanes. What came from it stays for programs. */
   forgetContact(contact: string): void {
     this.#enter(() => this.#parts.lanes.forgetContact(contact))
   }
@@ -344,6 +344,10 @@ export class Inbox implements Receiving, DurableReceiving {
     log.skipTo(Math.max(isStart ? (meta?.ceiling ?? 1) : 1, entries.at(-1)?.end ?? 1))
     this.#parts.indexes.reset(meta?.ceiling ?? 1)
     this.#parts.lanes.load(senders, entries)
+    for (const contact of senders.keys()) {
+      // Removed while the store was lost, or right before the daemon was killed.
+      if (this.#deps.isContact?.(contact) === false) this.#parts.lanes.forgetContact(contact)
+    }
     this.#parts.consumers.load(consumers, isStart)
     for (const { key, value } of damaged) {
       this.#parts.lanes.moveAside(key, value)

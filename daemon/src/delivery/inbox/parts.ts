@@ -34,6 +34,8 @@ export interface InboxDeps {
   readonly options: InboxOptions
   /** What the owner calls a contact now; its contact ID where it is none any more. */
   readonly contactName: (contact: string) => string
+  /** Whether there is such a contact; lanes of others are forgotten at the start. Without it everybody is one. */
+  readonly isContact?: (contact: string) => boolean
   /** A record was set aside. */
   readonly damaged?: (sublevel: string) => void
 }

@@ -80,7 +80,7 @@ describe('durable lanes', () => {
     expect(again.receipts).toEqual([`stored ${LANE}:1-1`])
   })
 
-  it('of a contact that is no more are forgotten with all that came by them', async () => {
+  it('of a contact that is no more are forgotten, and what came by them stays for programs', async () => {
     const host = await Host.start()
     host.session().run(1, 2)
     host.session({ contact: 'bob' }).run(1, 2)
@@ -90,7 +90,25 @@ describe('durable lanes', () => {
     await host.crash()
     expect(host.inbox.marks('alice')).toEqual([])
     expect(host.inbox.marks('bob')).toMatchObject([{ stored: 2 }])
-    expect((await subscribe(host.inbox)).reading.runs.map(run => run.contact)).toEqual(['bob'])
+    const { reading } = await subscribe(host.inbox)
+    expect(reading.runs.map(run => run.contact)).toEqual(['alice', 'bob'])
+    await host.inbox.ack('app', 4)
+    await host.crash()
+    expect(host.inbox.stats().durableMessages).toBe(0)
+    expect(host.session().receipts).toEqual([])
+  })
+
+  it('of a contact that was removed while nobody could be told are forgotten at the start', async () => {
+    const host = await Host.start()
+    host.session().run(1, 2)
+    await host.settle()
+    host.strangers.add('alice')
+    await host.loseStore()
+    expect(host.inbox.marks('alice')).toEqual([])
+    expect((await subscribe(host.inbox)).reading.indexes).toEqual([1, 2])
+    host.strangers.clear()
+    await host.crash()
+    expect(host.inbox.marks('alice')).toEqual([])
   })
 })
 

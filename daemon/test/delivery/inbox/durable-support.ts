@@ -31,6 +31,8 @@ export class Host {
   readonly disk = new MemoryDisk()
   readonly events: EventBody[] = []
   readonly damaged: string[] = []
+  /** Contacts that are none any more. */
+  readonly strangers = new Set<string>()
   readonly options: Partial<InboxOptions>
   readonly #wrap: (store: MemoryStore) => InboxDeps['store']
   store = new MemoryStore(this.disk)
@@ -61,6 +63,7 @@ export class Host {
     this.#inbox = await openInbox(
       {
         ...{ store: this.#wrap(this.store), clock: this.clock, emit: body => this.events.push(body) },
+        isContact: contact => !this.strangers.has(contact),
         damaged: sublevel => this.damaged.push(sublevel)
       },
       this.options

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { REJECTED } from '../../../src/delivery/port.ts'
-import { crash, DAY, HOUR, openOutbox, request, send, states, TestSession, text, told } from './support.ts'
+import { crash, DAY, HOUR, openOutbox, request, send, states, TestSession, told } from './support.ts'
 
 describe('Outbox and contacts that are no more', () => {
   it('drops at the start what is queued for one that was removed while nobody could be told', async () => {
