@@ -317,7 +317,8 @@ class Node implements ParleyNode {
     const deps = {
       ...{ store, sealer, clock, randomBytes, log },
       emit: this.#events.emit,
-      contactName: (contact: string) => directory.byContact(contact)?.name ?? contact
+      contactName: (contact: string) => directory.byContact(contact)?.name ?? contact,
+      isContact: (contact: string) => directory.byContact(contact) !== undefined
     }
     const { limits } = config
     const inbox = await Inbox.open({
