@@ -73,8 +73,16 @@ export function sealerFollowing(keysNow: () => StoreKeys, randomBytes: RandomByt
     return keys
   }
   const place = joinBytes(CONTEXT_LABEL, keys.storeId)
+  const places = new Map<Sublevel, Uint8Array>()
+  const placeOf = (sublevel: Sublevel): Uint8Array => {
+    const known = places.get(sublevel)
+    if (known !== undefined) return known
+    const made = joinBytes(place, lengthPrefixed(textBytes(sublevel)))
+    places.set(sublevel, made)
+    return made
+  }
   const contextOf = (sublevel: Sublevel, key: Uint8Array): Uint8Array =>
-    joinBytes(place, lengthPrefixed(textBytes(sublevel)), lengthPrefixed(key))
+    joinBytes(placeOf(sublevel), lengthPrefixed(key))
   return {
     seal(sublevel, key, plaintext) {
       const { newest } = follow()

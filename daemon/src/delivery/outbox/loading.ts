@@ -19,7 +19,6 @@ import {
   parseRunKey,
   prefixRange,
   RUN,
-  type RunRecord,
   SENDER_CONTACT_PREFIX,
   SENDER_LANE_PREFIX,
   TIME,
@@ -27,6 +26,7 @@ import {
 } from './records.ts'
 import { tellDamage } from './removing.ts'
 import { restUntil } from './rotation.ts'
+import type { RunRecord } from './run-record.ts'
 import { SendKeys } from './send-keys.ts'
 
 const KEY_HIDDEN_BYTES = 16

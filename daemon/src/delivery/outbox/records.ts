@@ -3,26 +3,11 @@ import { textBytes } from '../../identity/fields.ts'
 import type { StoreRange, StoreWrite, Sublevel } from '../../store/port.ts'
 import { type RecordCodec, recordCodec } from '../../store/records.ts'
 import type { Sealer } from '../../store/sealer.ts'
+import { runCodec } from './run-record.ts'
 
 const number = z.int().min(0)
 const bytes = z.custom<Uint8Array>(value => value instanceof Uint8Array)
 const range = z.strictObject({ from: number, to: number })
-
-const runCodec = recordCodec({
-  sublevel: 'outbox',
-  version: 1,
-  schema: z.strictObject({
-    kind: z.enum(['run', 'expiring', 'skip']),
-    count: number,
-    acceptedAt: z.int(),
-    acceptedMs: number,
-    ttlMs: number,
-    tag: bytes,
-    fingerprint: bytes,
-    maybeDuplicate: z.boolean(),
-    bodies: z.array(bytes)
-  })
-})
 
 const laneCodec = recordCodec({
   sublevel: 'lanes',
@@ -98,7 +83,6 @@ export const CLIENT = { sublevel: 'clients', codec: clientCodec } as const
 export const IDEMPOTENCY = { sublevel: 'clients', codec: idempotencyCodec } as const
 export const TIME = { sublevel: 'meta', codec: timeCodec } as const
 
-export type RunRecord = ReturnType<typeof runCodec.decode>
 export type LaneRecord = ReturnType<typeof laneCodec.decode>
 export type ContactRecord = ReturnType<typeof contactCodec.decode>
 export type ClientRecord = ReturnType<typeof clientCodec.decode>
