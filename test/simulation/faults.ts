@@ -66,7 +66,7 @@ const burst: Act = {
   run: (simulation, town) => {
     for (let at = 0; at < 8; at++)
       simulation.send(town, {
-        count: 20,
+        count: 200,
         bytes: 5,
         durable: true,
         whenFull: simulation.pick(2) === 0 ? 'fail' : 'wait'
