@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
+import { join } from 'node:path'
 import type { Clock } from './actor/clock.ts'
 import { DaemonError } from './errors.ts'
 import { createIdentity, createOtherKeys, Keyring } from './identity/keyring.ts'
@@ -13,7 +15,7 @@ import {
 } from './identity/keyring-file.ts'
 import { type KeyringV1, readStoreKeysV1, storeKeysPath } from './identity/keyring-v1.ts'
 import type { PassphraseSource } from './identity/passphrase.ts'
-import { removePrivateFile } from './private-file.ts'
+import { moveSynced, removePrivateFile } from './private-file.ts'
 import type { RandomBytes } from './random.ts'
 import { createStoreKeys, type StoreKeys } from './store/store-keys.ts'
 
@@ -55,6 +57,8 @@ export async function makeIdentity(options: NewIdentityOptions): Promise<Unlocke
   })
   const lock = await givenLock(stateDir, passphrase, randomBytes)
   const made = { keyring, lock }
+  // Left by an import that never got its keyring: what is in it opens no more.
+  await rm(importFolder(stateDir), { recursive: true, force: true })
   await saveKeyring(stateDir, made, 'create', randomBytes)
   return made
 }
@@ -67,17 +71,35 @@ export async function makeIdentity(options: NewIdentityOptions): Promise<Unlocke
  * {@link readKeyring} and {@link makeIdentity}
  */
 export async function loadOrMakeIdentity(options: NewIdentityOptions & StoreMarks): Promise<UnlockedKeyring> {
-  const { stateDir, passphrase, hasContacts, isSealed } = options
+  const { stateDir, hasContacts, isSealed } = options
   try {
-    const read = await readKeyring(stateDir, passphrase)
-    if ('identity' in read) return await upgrade(options, read)
-    await removeLeftovers(stateDir, read)
-    return read
+    return await loadIdentity(options)
   } catch (cause) {
     if (!(cause instanceof DaemonError) || cause.code !== 'NOT_INITIALIZED') throw cause
     if (!hasContacts && !isSealed) return makeIdentity(options)
     throw new DaemonError('KEYRING_MISSING', `${keyringPath(stateDir)} is gone, and this home was in use.`, { cause })
   }
+}
+
+/** The keyring of a state directory that has one. @see loadOrMakeIdentity @throws {DaemonError} `NOT_INITIALIZED` besides */
+export async function loadIdentity(options: NewIdentityOptions & StoreMarks): Promise<UnlockedKeyring> {
+  const { stateDir, passphrase } = options
+  const read = await readKeyring(stateDir, passphrase)
+  if ('identity' in read) return upgrade(options, read)
+  await removeLeftovers(stateDir, read)
+  return read
+}
+
+/** Where an import makes the store, until its keyring is there. */
+export function importFolder(stateDir: string): string {
+  return join(stateDir, 'store.import')
+}
+
+/** Puts the store of an import that was cut short in its place. Call it before the store is opened. */
+export async function finishImport(stateDir: string): Promise<void> {
+  const isOver = existsSync(keyringPath(stateDir)) && !existsSync(join(stateDir, 'store'))
+  if (!isOver || !existsSync(importFolder(stateDir))) return
+  await moveSynced(importFolder(stateDir), join(stateDir, 'store'))
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Config, LoadedConfig } from '@parley/config'
 import type { Clock } from './actor/clock.ts'
 import { SystemClock } from './actor/system-clock.ts'
 import { DaemonError } from './errors.ts'
-import { loadOrMakeIdentity } from './first-run.ts'
+import { finishImport, loadOrMakeIdentity } from './first-run.ts'
 import { heldInFile } from './identity/keyring-file.ts'
 import type { KeyringHolder } from './identity/keyring-holder.ts'
 import type { InterfaceAddress } from './identity/own-card.ts'
@@ -80,6 +80,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   const { clock, log, requestStop } = running
   mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 })
   let node: ParleyNode | undefined
+  await finishImport(paths.stateDir)
   const store = await openStore(loaded, running, availability => node?.storeChanged(availability))
   try {
     const keys = await ownKeys(options, store, clock, systemRandomBytes)

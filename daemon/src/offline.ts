@@ -77,6 +77,24 @@ export async function passphraseOf(
   return passphraseSource({ file, credentialsDirectory: host.env['CREDENTIALS_DIRECTORY'], prompt })
 }
 
+/** What is done with the identity of a home while no daemon runs. @see home-identity.ts */
+export async function homeIdentity(
+  loaded: LoadedConfig,
+  passphrase: PassphraseSource
+): Promise<{
+  readonly options: import('./home-identity.ts').HomeOptions
+  readonly api: typeof import('./home-identity.ts')
+}> {
+  const api = await import('./home-identity.ts')
+  return { api, options: { stateDir: loaded.paths.stateDir, clock, randomBytes: systemRandomBytes, passphrase } }
+}
+
+/** The passphrase in a file. @see readPassphraseFile in identity/passphrase.ts */
+export async function readPassphraseFile(path: string): Promise<Uint8Array> {
+  const { readPassphraseFile } = await import('./identity/passphrase.ts')
+  return readPassphraseFile(path)
+}
+
 /** Reads out the store of a home whose daemon does not run. @see exportStore in store/export-store.ts */
 export async function exportStore(...options: Parameters<typeof import('./store/export-store.ts').exportStore>) {
   const { exportStore } = await import('./store/export-store.ts')

@@ -40,7 +40,9 @@ export async function readPrivateFile(path: string, codes: PrivateFileCodes): Pr
     }
     if (!stat.isFile() || stat.size > (codes.lengthBytesMax ?? FILE_BYTES_MAX))
       throw new DaemonError(codes.invalid, `${path} is not ${codes.kind}.`)
-    return await file.readFile()
+    const content = await file.readFile()
+    // A Buffer's `slice` is a view, which wiping would empty.
+    return new Uint8Array(content.buffer, content.byteOffset, content.length)
   } catch (error) {
     if (error instanceof DaemonError) throw error
     if (codeOf(error) === 'ENOENT') throw new DaemonError(codes.missing, `There is no ${path}.`, { cause: error })
@@ -88,6 +90,16 @@ export async function removePrivateFile(path: string): Promise<void> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return
     throw new DaemonError('STORE_UNAVAILABLE', `${path} cannot be removed: ${codeOf(error)}.`, { cause: error })
+  }
+}
+
+/** Renames a file or a folder within one folder, synced. @throws {DaemonError} `STORE_UNAVAILABLE` */
+export async function moveSynced(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to)
+    await syncFolder(dirname(to))
+  } catch (error) {
+    throw new DaemonError('STORE_UNAVAILABLE', `${from} cannot be moved to ${to}: ${codeOf(error)}.`, { cause: error })
   }
 }
 

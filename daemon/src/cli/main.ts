@@ -12,7 +12,9 @@ import { registerInit } from './init.ts'
 import { registerListen } from './listen.ts'
 import { registerPeer } from './peer.ts'
 import { registerReceiveFiles } from './receive-files.ts'
+import { registerIdentity } from './identity.ts'
 import { registerSend } from './send.ts'
+import { registerKeys } from './keys.ts'
 import { registerSendFile } from './send-file.ts'
 import { registerStatus } from './status.ts'
 import { registerTestnet } from './testnet.ts'
@@ -76,6 +78,8 @@ function newProgram(cli: CommandContext): Command {
     version: string
   }
   return (
+  registerIdentity(program, cli)
+  registerKeys(program, cli)
     new Command(cli.program)
       .version(version, '--version', 'print the version')
       .option('--home <dir>', 'folder of config, state and socket of one daemon (PARLEY_HOME)')

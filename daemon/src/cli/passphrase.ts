@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { UsageError } from './command-errors.ts'
 import type { CommandContext } from './context.ts'
 
 const PASSPHRASE_CHARACTERS_MAX = 1_024
@@ -21,6 +22,27 @@ export async function promptPassphrase(cli: CommandContext, what: string): Promi
   const text = await readHidden(stdin)
   await cli.say('')
   return text === undefined || text === '' ? undefined : new TextEncoder().encode(text)
+}
+
+/**
+ * A new passphrase: from a file, or typed twice.
+ *
+ * @throws {UsageError} where there is no file and nobody to ask, or the two differ; {DaemonError} those of the file
+ */
+export async function newPassphrase(
+  cli: CommandContext,
+  what: string,
+  file: string | undefined,
+  flag: string
+): Promise<Uint8Array> {
+  if (file !== undefined) return (await cli.offline()).readPassphraseFile(resolve(file))
+  const first = await promptPassphrase(cli, what)
+  if (first === undefined) throw new UsageError(`There is no ${what}.`, `Name a file with it: ${flag} FILE.`)
+  const again = await promptPassphrase(cli, `${what}, again`)
+  const isSame = again !== undefined && Buffer.compare(first, again) === 0
+  again?.fill(0)
+  if (!isSame) throw new UsageError('The two passphrases differ; nothing was changed.')
+  return first
 }
 
 /** A line of a terminal in raw mode: nothing of it is echoed. */

@@ -63,6 +63,11 @@ const schemaCodec = recordCodec({
   schema: z.strictObject({ schema: z.int().min(1).max(65_535) })
 })
 
+/** What marks a store as one of that schema. */
+export function schemaWrite(schema: number): StoreWrite {
+  return { type: 'put', sublevel: 'meta', key: SCHEMA_KEY, value: schemaCodec.encode({ schema }) }
+}
+
 /**
  * Brings an open store to the schema of this program: in one synced batch, or not at all.
  *
@@ -86,7 +91,7 @@ export async function migrate(
   for (const migration of migrations) {
     if (migration.to > from) plan.add(await migration.plan(plan))
   }
-  plan.add([{ type: 'put', sublevel: 'meta', key: SCHEMA_KEY, value: schemaCodec.encode({ schema: target }) }])
+  plan.add([schemaWrite(target)])
   await store.batch(plan.writes, { sync: true })
   return { from, to: target }
 }

@@ -92,9 +92,12 @@ export class ResealingStore implements Store {
     return { count: writes.length, damagedCount }
   }
 
+  /** What does not open is written as it is: a damaged record is set aside like that. */
   #resealed(write: StoreWrite & { type: 'put' }): StoreWrite {
     const { sublevel, key, value } = write
-    return { ...write, value: this.#deps.sealer.seal(sublevel, key, this.#deps.sealer.open(sublevel, key, value)) }
+    const { sealer } = this.#deps
+    const content = contentOf(sealer, sublevel, key, value)
+    return content === undefined ? write : { ...write, value: sealer.seal(sublevel, key, content) }
   }
 
   #keysInFlight(sublevel: Sublevel): ReadonlySet<string> {

@@ -1,4 +1,4 @@
-import { type LoadedConfig, loadSettings, runDaemon } from '../../src/offline.ts'
+import { type LoadedConfig, loadSettings, passphraseOf, runDaemon } from '../../src/offline.ts'
 import { type CliResult, fakeHost, parley } from './fake-host.ts'
 
 /** A whole daemon in this process: real socket, real store, loopback TCP. */
@@ -26,7 +26,8 @@ export async function startLocalDaemon(
   const { host, err } = fakeHost({ args: [] })
   const loaded = loadSettings({ host, home, flags: { 'network.listen': LISTEN, ...flags } })
   const ready = Promise.withResolvers<void>()
-  const exited = runDaemon({ loaded, host, onReady: async () => ready.resolve() })
+  const passphrase = await passphraseOf(loaded, host)
+  const exited = runDaemon({ loaded, host, passphrase, onReady: async () => ready.resolve() })
   exited.catch(ready.reject)
   await ready.promise
   const emit = (signal: string): void => {

@@ -176,6 +176,9 @@ describe('a rotation of the store key', () => {
     await world.rotation.begin()
     await world.rotated()
     expect(world.plain.get('inbox', textBytes('k0'))).toEqual(damaged)
+    // As a part sets one aside.
+    await world.store.batch([put('inbox', textBytes('damaged/k0'), damaged)], { sync: true })
+    expect(world.plain.get('inbox', textBytes('damaged/k0'))).toEqual(damaged)
   })
 
   it('waits while the store is lost, says so, and goes on when it is back', async () => {
