@@ -43,7 +43,10 @@ function statusText(status: NodeStatus): string {
   ])
   const peers = status.peers.length === 0 ? '' : `\n${peerTable(status.peers)}`
   const consumers = status.consumers.length === 0 ? '' : `\n${consumerTable(status.consumers)}`
-  return `${facts}${peers}${consumers}`
+  const waiting = status.comparisons.map(
+    ({ name }) => `\n${oneLine(name)} waits for a comparison: parley compare ${oneLine(name)}\n`
+  )
+  return `${facts}${peers}${consumers}${waiting.join('')}`
 }
 
 function inboxText({ inbox }: NodeStatus, nowMs: number): string {

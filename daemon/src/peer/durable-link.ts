@@ -55,8 +55,8 @@ export class DurableLink {
   }
 }
 
-/** Whether an envelope belongs to durable lanes, or to requests. */
-export function featureOf(envelope: Envelope): 'durable' | 'requests' | undefined {
+/** Whether an envelope belongs to durable lanes, to requests, or to comparisons. */
+export function featureOf(envelope: Envelope): 'durable' | 'requests' | 'compare' | undefined {
   if ('run' in envelope) return envelope.run.lane >= DURABLE_LANE_MIN ? 'durable' : undefined
   if ('credit' in envelope) {
     if (envelope.credit.lane === 0) return 'requests'
@@ -66,6 +66,7 @@ export function featureOf(envelope: Envelope): 'durable' | 'requests' | undefine
   if ('skip' in envelope || 'receipt' in envelope) return 'durable'
   if ('request' in envelope || 'response' in envelope) return 'requests'
   if ('reject' in envelope) return envelope.reject.lane === undefined ? 'requests' : 'durable'
+  if ('compare' in envelope) return 'compare'
   return undefined
 }
 

@@ -1,18 +1,21 @@
 import type { DurableReceiving, DurableSending, LaneMark, Requesting } from '../delivery/port.ts'
+import type { CompareEnds, Comparing } from './compare/port.ts'
 import { DurableLink, featureOf } from './durable-link.ts'
-import type { Envelope } from './envelope.ts'
+import type { Compare, Envelope } from './envelope.ts'
 import { PeerFault } from './fault.ts'
-import { DURABLE, REQUESTS } from './hello.ts'
+import { COMPARE, DURABLE, REQUESTS } from './hello.ts'
 import type { OpenLink, Source } from './open-link.ts'
 import { Outbound } from './outbound.ts'
+import type { Self } from './self.ts'
 
-/** Where durable lanes and requests come from and go to. */
+/** Where durable lanes, requests and comparisons come from and go to. */
 export interface ExchangePorts {
   /** What this side announces, but for durable lanes while the store cannot be used. */
   readonly features: readonly string[]
   readonly durableReceiving: DurableReceiving
   readonly durableSending: DurableSending
   readonly requesting: Requesting
+  readonly comparing: Comparing
 }
 
 export interface ExchangeDeps extends ExchangePorts {
@@ -20,6 +23,9 @@ export interface ExchangeDeps extends ExchangePorts {
   readonly messageBytesMax: number
   /** The peer's own ID. */
   readonly from: string
+  /** The contact's Themis key now: the container's bytes. */
+  peerPublicKey(): Uint8Array
+  readonly self: Pick<Self, 'id' | 'publicKeyBytes'>
   /** What the owner calls the peer now. */
   fromName(): string
   /** The link that carries what is sent now. */
@@ -28,10 +34,12 @@ export interface ExchangeDeps extends ExchangePorts {
   wake(): void
 }
 
-/** What lasts longer than a link, with one contact: durable lanes both ways, and requests. */
+/** What lasts longer than a link, with one contact: durable lanes both ways, requests, and comparisons. */
 export class Exchange {
   readonly #deps: ExchangeDeps
   readonly #outbound: Outbound
+  /** Of the peer's daemon with which there is a session, as comparisons see it. */
+  #peerBootId: Uint8Array | undefined
 
   constructor(deps: ExchangeDeps) {
     const { contact, durableSending, requesting, wake } = deps
@@ -55,6 +63,7 @@ export class Exchange {
 
   /** A link has come up, and is not known to the others yet. */
   opened(open: OpenLink): void {
+    this.#compareOn(open)
     if (!open.link.hasFeature(DURABLE)) return
     const { durableReceiving, contact, from, fromName, messageBytesMax, wake } = this.#deps
     const attachment = durableReceiving.attach(contact, {
@@ -79,7 +88,8 @@ export class Exchange {
     if (!open.link.hasFeature(feature))
       throw new PeerFault('PROTOCOL_VIOLATION', `an envelope without the feature ${feature}`)
     const { contact, durableSending, requesting } = this.#deps
-    if ('run' in envelope) open.durable?.run(envelope.run)
+    if ('compare' in envelope) this.#deps.comparing.received(contact, envelope.compare, this.#endsOf(open))
+    else if ('run' in envelope) open.durable?.run(envelope.run)
     else if ('receipt' in envelope) durableSending.receipt(contact, envelope.receipt)
     else if ('credit' in envelope) this.#outbound.credit(open, envelope.credit)
     else if ('laneOpen' in envelope) open.durable?.open(envelope.laneOpen)
@@ -120,6 +130,42 @@ export class Exchange {
   over(open: OpenLink, isInOrder: boolean): void {
     open.durable?.over()
     this.#outbound.over(open, isInOrder)
+    if (this.#deps.current() === undefined) this.#compareNoMore()
+  }
+
+  /** A comparison outlives a link, and not the peer's daemon. */
+  #compareOn({ link, peerBootId }: OpenLink): void {
+    const { comparing, contact } = this.#deps
+    if (this.#peerBootId !== undefined && Buffer.compare(this.#peerBootId, peerBootId) === 0) return
+    this.#compareNoMore()
+    this.#peerBootId = peerBootId
+    comparing.opened(contact, {
+      isSupported: link.hasFeature(COMPARE),
+      send: envelope => this.#sendCompare(envelope)
+    })
+  }
+
+  #compareNoMore(): void {
+    if (this.#peerBootId === undefined) return
+    this.#peerBootId = undefined
+    this.#deps.comparing.closed(this.#deps.contact)
+  }
+
+  #sendCompare(compare: Compare): CompareEnds | undefined {
+    const current = this.#deps.current()
+    if (current === undefined || current.isSendEnded || !current.link.hasFeature(COMPARE)) return undefined
+    current.queue({ compare })
+    this.#deps.wake()
+    return this.#endsOf(current)
+  }
+
+  #endsOf({ link }: OpenLink): CompareEnds {
+    const { self, from, peerPublicKey } = this.#deps
+    const ownPublicKey = self.publicKeyBytes
+    return {
+      ...{ transcript: link.transcript, ownPublicKey, peerPublicKey: peerPublicKey() },
+      ...{ ownId: self.id, peerId: from }
+    }
   }
 
   /** Receipts go back by the link on which the run came, or, when nothing may follow there, by the one that replaces it. */

@@ -7,8 +7,9 @@ export const SESSION_MINOR = 0
 /** Durable lanes: receipts, skips and epochs. */
 export const DURABLE = 'durable'
 export const REQUESTS = 'requests'
+export const COMPARE = 'compare'
 /** Features that this version knows, and those that it cannot do without in a peer. */
-export const FEATURES: readonly string[] = [DURABLE, REQUESTS]
+export const FEATURES: readonly string[] = [DURABLE, REQUESTS, COMPARE]
 export const REQUIRED_FEATURES: readonly string[] = []
 /** What two daemons speak on a stream, as their hellos name it. */
 export interface LinkProtocol {

@@ -59,6 +59,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       ...deps,
       contact: contact.contact,
       from: contact.card.id,
+      peerPublicKey: () => this.#contact.card.publicKeyBytes,
       fromName: () => this.#contact.name,
       messageBytesMax: deps.limits.messageBytesMax,
       current: () => this.#links.current,

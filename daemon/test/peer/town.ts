@@ -13,6 +13,8 @@ import type { Keyring } from '../../src/identity/keyring.ts'
 import { Counters } from '../../src/observe/counters.ts'
 import { HealthBoard } from '../../src/observe/health.ts'
 import type { Log } from '../../src/observe/log-port.ts'
+import { type ComparatorWorker, InProcessComparator } from '../../src/peer/compare/comparator.ts'
+import { Comparisons } from '../../src/peer/compare/comparisons.ts'
 import { Directory } from '../../src/peer/directory.ts'
 import { FEATURES, SESSION_PROTOCOL } from '../../src/peer/hello.ts'
 import { type ManagerMessage, PeerManager } from '../../src/peer/manager.ts'
@@ -91,6 +93,7 @@ interface Running {
   readonly outbox: Outbox
   readonly inbox: Inbox
   readonly requests: Requests
+  readonly comparisons: Comparisons
   readonly store: GuardedStore
 }
 
@@ -138,6 +141,12 @@ export class House {
   #brokenFor: string | undefined
   /** What it announces from its next start on. */
   features: readonly string[] = FEATURES
+  /** Where it compares from its next start on; in its own thread, unless said. */
+  comparator: ComparatorWorker | undefined
+  /** Contacts that comparisons made verified. */
+  readonly verified: string[] = []
+  /** What was written down. */
+  readonly audited: string[] = []
   disk = new MemoryDisk()
   #breakable: BreakableStore | undefined
   readonly config: Config
@@ -168,6 +177,10 @@ export class House {
 
   get requests(): Requests {
     return this.#parts.requests
+  }
+
+  get comparisons(): Comparisons {
+    return this.#parts.comparisons
   }
 
   get #parts(): Running {
@@ -231,6 +244,19 @@ export class House {
       },
       dial: contact => void actor.tell({ type: 'request', contact }, 'control')
     })
+    const comparisons = await Comparisons.open({
+      ...{ store, sealer, clock, randomBytes, log, emit },
+      options: limits,
+      comparator: this.comparator ?? new InProcessComparator({ randomBytes, clock }),
+      peer: contact => {
+        const found = directory.byContact(contact)
+        return found === undefined ? undefined : { name: found.name, publicKeyBytes: found.card.publicKeyBytes }
+      },
+      verify: async contact => void this.verified.push(contact),
+      audit: { record: async ({ action }) => void this.audited.push(action) },
+      dial: contact => void actor.tell({ type: 'request', contact }, 'control'),
+      count: name => this.counters.add(name)
+    })
     let manager: PeerManager | undefined
     const actor = new Actor<ManagerMessage>(
       { name: 'peers', dataCountMax: 1_000, controlCountMax: 10_000 },
@@ -247,9 +273,10 @@ export class House {
           durableReceiving: inbox,
           durableSending: outbox,
           requesting: requests,
+          comparing: comparisons,
           queue: contact => outbox.queue(contact),
           forget: contact => {
-            for (const part of [outbox, inbox, requests]) part.forgetContact(contact)
+            for (const part of [outbox, inbox, requests, comparisons]) part.forgetContact(contact)
           },
           health,
           log,
@@ -271,7 +298,7 @@ export class House {
     )
     if (manager === undefined) throw new Error('the actor did not start')
     directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
-    const running = { actor, manager, transport, directory, outbox, inbox, requests, store }
+    const running = { actor, manager, transport, directory, outbox, inbox, requests, comparisons, store }
     this.running = running
     await transport.start({
       admitsNode: nodeId => running.manager.admitsNode(nodeId),
@@ -316,16 +343,18 @@ export class House {
   }
 
   /** As the node does it. */
-  #storeChanged({ outbox, inbox, directory, actor }: Running, isAvailable: boolean): void {
+  #storeChanged({ outbox, inbox, comparisons, directory, actor }: Running, isAvailable: boolean): void {
     if (!isAvailable) {
       outbox.storeLost()
       inbox.storeLost()
+      comparisons.storeLost()
       return
     }
     directory
       .reload()
       .then(() => inbox.reload())
       .then(() => outbox.reload())
+      .then(() => comparisons.reload())
       .then(
         () => void actor.tell({ type: 'store-reopened' }, 'control'),
         error => void this.failures.push({ error })

@@ -33,11 +33,11 @@ export interface ComparisonsDeps {
   readonly log: Log
   readonly options: { readonly clockStepMs: number; readonly clockStepHoldMs: number; readonly sendDialWaitMs: number }
   /** Where verdicts are written down. */
-  readonly audit?: AuditLog
+  readonly audit: AuditLog
   /** Who a contact is now; undefined once it is removed. */
   peer(contact: string): { readonly name: string; readonly publicKeyBytes: Uint8Array } | undefined
   /** A match that both sides named for this verifies the contact. */
-  readonly verify?: (contact: string) => Promise<void>
+  verify(contact: string): Promise<unknown>
   /** Has the contact dialled, unless it is in session or at it. */
   dial(contact: string): void
   emit(body: EventBody): void
@@ -134,6 +134,7 @@ export class Comparisons implements CompareApi, Comparing {
           state.call = undefined
           throw error
         }
+        state.startAnswered()
         this.#toldOver(contact, run)
         return run
       })
@@ -204,7 +205,7 @@ export class Comparisons implements CompareApi, Comparing {
     const { run } = state
     if (run !== undefined && hexOf(run.id) === id)
       throw new PeerFault('PROTOCOL_VIOLATION', 'a comparison that is there was started again')
-    state.countStart(clock.monotonicMs())
+    const mayTell = state.countStart(clock.monotonicMs())
     // A cancel may overtake its start where the session changes its link.
     if (state.hasEnded(id)) return
     const isLocked = (this.#tries?.lockedForMs(contact) ?? 0) > 0
@@ -215,7 +216,7 @@ export class Comparisons implements CompareApi, Comparing {
     const isCrossing = run?.isAsking === true
     // Of two starts that cross, that of the smaller key stands; its owner says nothing to the other one.
     if (isCrossing && Buffer.compare(ends.ownPublicKey, ends.peerPublicKey) < 0) state.ended(id)
-    else if (this.#isStopping || (run !== undefined && !isCrossing)) refuse('BUSY')
+    else if (!mayTell || this.#isStopping || (run !== undefined && !isCrossing)) refuse('BUSY')
     else if (isLocked) refuse('LOCKED')
     else {
       const start = {
@@ -315,10 +316,10 @@ export class Comparisons implements CompareApi, Comparing {
     const compare = hexOf(run.id)
     const publicKey = peer(contact)?.publicKeyBytes
     const isSame = publicKey !== undefined && Buffer.compare(publicKey, ends.peerPublicKey) === 0
-    const verified = verdict === 'match' && isForVerifying && isSame && verify !== undefined
+    const verified = verdict === 'match' && isForVerifying && isSame
     const action = verdict === 'match' ? 'compare.match' : 'compare.no-match'
     const detail = { compare, role: run.isInitiator ? 'initiator' : 'responder', own, theirs: theirs ?? 'unknown' }
-    await audit?.record({ action, subject: contact, by: 'local', detail })
+    await audit.record({ action, subject: contact, by: 'local', detail })
     if (verified) await verify(contact)
     return { compare, verdict, verified }
   }

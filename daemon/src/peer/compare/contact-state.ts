@@ -3,8 +3,9 @@ import { PeerFault } from '../fault.ts'
 import type { ComparingSession } from './port.ts'
 import type { Run, RunOutcome } from './run.ts'
 
-/** Starts of one contact in a minute. No person asks more often. */
-const START_COUNT_MAX = 10
+/** Starts of one contact in a minute that nobody here answers: so many are told, more are refused, and many more end the session. */
+const START_TOLD_MAX = 10
+const START_COUNT_MAX = 100
 const START_WINDOW_MS = 60_000
 const ENDED_COUNT_MAX = 32
 
@@ -30,12 +31,18 @@ export class ContactState {
   readonly #ended = new Map<string, boolean>()
   #startsMs: number[] = []
 
-  /** @throws {PeerFault} `FLOODED` */
-  countStart(nowMs: number): void {
+  /** Whether one more start of the contact may be told. @throws {PeerFault} `FLOODED` */
+  countStart(nowMs: number): boolean {
     this.#startsMs = this.#startsMs.filter(atMs => nowMs - atMs < START_WINDOW_MS)
     if (this.#startsMs.length >= START_COUNT_MAX)
       throw new PeerFault('FLOODED', 'comparisons faster than anyone answers')
     this.#startsMs.push(nowMs)
+    return this.#startsMs.length <= START_TOLD_MAX
+  }
+
+  /** What somebody here wanted is no flood. */
+  startAnswered(): void {
+    this.#startsMs.pop()
   }
 
   ended(id: string): void {

@@ -13,6 +13,7 @@ describe('two contacts that compare', () => {
     expect(await verdicts(['the red fox', 'the red fob'])).toEqual(['no-match', 'no-match'])
     expect(await verdicts(['x', 'the red fox'])).toEqual(['no-match', 'no-match'])
     expect([...alice.failures, ...bob.failures]).toEqual([])
+    for (const house of pair) expect(house.audited).toEqual(['compare.match', 'compare.no-match', 'compare.no-match'])
   })
 
   it('do so in the other direction with the same secret', async () => {

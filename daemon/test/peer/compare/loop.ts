@@ -40,6 +40,7 @@ export async function comparePair(
       peer: contact =>
         contact === other ? { name: contact.replace('contact-', ''), publicKeyBytes: otherKey } : undefined,
       verify: async contact => void verified.push(contact),
+      audit: { record: async () => {} },
       dial: () => {},
       count: () => {}
     })
