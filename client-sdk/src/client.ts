@@ -1,4 +1,5 @@
 import { Acker } from './acker.ts'
+import { AuditLog } from './audit.ts'
 import type { Clock } from './clock.ts'
 import { Consumers } from './consumers.ts'
 import type { MethodName, Params, Result } from './contract/methods.ts'
@@ -16,6 +17,7 @@ import { Asker, type RequestHandler, type RequestOptions, RequestServer, type Se
 import type { SendOptions } from './send-options.ts'
 import { Sender } from './sender.ts'
 import { Transfers } from './transfers.ts'
+import { Vault } from './vault.ts'
 
 /** How long `close` waits for what is under way. */
 const DRAIN_MS = 5_000
@@ -64,6 +66,8 @@ export class Client implements AsyncDisposable {
   readonly peers: Peers
   readonly transfers: Transfers
   readonly consumers: Consumers
+  readonly vault: Vault
+  readonly audit: AuditLog
   readonly #link: Link
   readonly #clock: Clock
   readonly #tracker: MessageTracker
@@ -86,6 +90,8 @@ export class Client implements AsyncDisposable {
     this.peers = new Peers(link)
     this.transfers = new Transfers(link, clock)
     this.consumers = new Consumers(link)
+    this.vault = new Vault(link)
+    this.audit = new AuditLog(link)
   }
 
   /** Whether the daemon is there at the moment. */

@@ -335,6 +335,19 @@ export const limitsSchema = z.strictObject({
   ),
   unreadBytesMax: bytes(4 * MiB, MiB, 256 * MiB, 'The same, at which its calls are refused with TOO_MANY_CALLS.'),
   unreadHangUpBytes: bytes(16 * MiB, 2 * MiB, 1_024 * MiB, 'The same, at which a program that still calls is cut off.'),
+  vaultBytesMax: bytes(
+    64 * MiB,
+    MiB,
+    1_024 * MiB,
+    'What the vault seals, signs or encrypts at once: the formats are of one piece, which is held in memory up to three times.'
+  ),
+  vaultTotalBytesMax: bytes(128 * MiB, MiB, 2_048 * MiB, 'The same, of all programs together.'),
+  auditCountMax: count(
+    20_000,
+    100,
+    1_000_000,
+    'Entries of the audit log: some 400 bytes each. The oldest leave, and what is kept is still chained to them.'
+  ),
   shutdownTimeoutMs: ms(
     5 * SECOND,
     100,
@@ -369,6 +382,7 @@ const ORDERED: readonly (readonly [keyof Limits, keyof Limits, 'below' | 'orEqua
   ['messageBytesMax', 'consumerUnackedBytesMax', 'orEqual'],
   ['transferContactCountMax', 'transferCountMax', 'orEqual'],
   ['transferWindowBytes', 'transferBytesMax', 'orEqual'],
+  ['vaultBytesMax', 'vaultTotalBytesMax', 'orEqual'],
   ['requestBytesMax', 'callBytesMax', 'orEqual'],
   ['streamUnsentBytesMax', 'unsentBytesMax', 'orEqual'],
   ['pushBytesMax', 'unreadBytesMax', 'below'],

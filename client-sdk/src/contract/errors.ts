@@ -232,6 +232,25 @@ export const ERRORS = {
     'Do not trust it for now. Try another network, and ask the peer which program it runs.'
   ),
 
+  // the vault
+  RESERVED_CONTENT: final(
+    'The content starts like what the daemon signs for itself: UEC, or parley/.',
+    'Put something before it, such as a line that says what it is.'
+  ),
+  AUTHENTICATION_FAILED: final(
+    'What was given does not open, or its signature does not hold: it is damaged, of somebody else, or for another key or context.',
+    'Check who it is from, whom it is for, and the context.'
+  ),
+  INVALID_MESSAGE: final(
+    'What was given is not of the format that is read, or is cut off.',
+    'Check that it is the whole output of the command, or of the Themis program, that made it.'
+  ),
+  VAULT_BUSY: again(
+    'The vault is in use: one input at a time for a connection, and so much for all together.',
+    'Wait until it is done; or use another connection.'
+  ),
+  NO_SUCH_VAULT_RUN: final('The connection has no such use of the vault.', 'Begin anew with vault.begin.'),
+
   FILE_FAILED: final('A file cannot be read or written.', 'Look at what the message names: space, mode, name.'),
 
   // starting

@@ -1,3 +1,4 @@
+export type { AuditPage, AuditProblem, AuditRecordInfo, AuditVerdict } from './audit.ts'
 export { ERRORS, type ErrorCode, type ErrorData, type ErrorInfo, JSON_RPC_NUMBERS, JSON_RPC_OTHER } from './errors.ts'
 export type { EventBody, EventKind, NodeEvent } from './events.ts'
 export type { MethodName, Methods, NotificationName, Notifications, Params, Result } from './methods.ts'
@@ -28,4 +29,5 @@ export type {
   Why
   StoreKeysInfo,
 } from './types.ts'
+export type { VaultOperation, VaultPeer, VaultResult } from './vault.ts'
 export { API_MAJOR, API_MINOR, RPC_PATH, SOCKET_HOST, SUBPROTOCOL_CBOR, SUBPROTOCOL_JSON } from './version.ts'

@@ -1,3 +1,4 @@
+import type { AuditPage, AuditVerdict } from './audit.ts'
 import type { NodeEvent } from './events.ts'
 import type {
   AcceptedSend,
@@ -16,6 +17,8 @@ import type {
   Why
   StoreKeysInfo,
 } from './types.ts'
+
+import type { VaultOperation, VaultPeer, VaultResult } from './vault.ts'
 
 type Empty = Readonly<Record<string, never>>
 
@@ -259,6 +262,40 @@ export interface Methods {
     params: { readonly after?: string; readonly waitMs?: number }
     result: { readonly transfers: readonly TransferInfo[]; readonly revision: string }
   }
+
+  /**
+   * Uses the daemon's keys. `seal` and `open` are a Secure Cell (Seal) by the vault's own key, bound to the owner of the connection and to
+   * `context`; the others are Secure Messages. `content` and the output are whole, within one message of the socket; for more there is `vault.begin`.
+   */
+  'vault.seal': { params: { readonly content: Uint8Array; readonly context?: Uint8Array }; result: VaultResult }
+  'vault.open': { params: { readonly content: Uint8Array; readonly context?: Uint8Array }; result: VaultResult }
+  /** Signs by the identity key. `RESERVED_CONTENT` for what starts like the daemon's own statements. */
+  'vault.sign': { params: { readonly content: Uint8Array }; result: VaultResult }
+  /** Checks that a contact signed a message, and gives what it says. */
+  'vault.verify': { params: { readonly peer: string; readonly content: Uint8Array }; result: VaultResult }
+  'vault.encrypt': { params: { readonly peer: string; readonly content: Uint8Array }; result: VaultResult }
+  /** Decrypts what a contact encrypted, for the identity's key or a former one. */
+  'vault.decrypt': { params: { readonly peer: string; readonly content: Uint8Array }; result: VaultResult }
+  /** Begins a use of the vault for more than fits a message. One at a time for a connection, whose end ends it. WebSocket only, as are the next four. */
+  'vault.begin': {
+    params: { readonly operation: VaultOperation; readonly peer?: string; readonly context?: Uint8Array }
+    result: { readonly run: string }
+  }
+  /** Gives the next part. `TOO_LARGE {bytesMax}` ends the run; after `VAULT_BUSY` the same part can be given again. */
+  'vault.write': { params: { readonly run: string; readonly part: Uint8Array }; result: Empty }
+  /** Does it, once all was given; an error ends the run. */
+  'vault.finish': {
+    params: { readonly run: string }
+    result: { readonly size: number; readonly peer: VaultPeer | null }
+  }
+  /** The next part of the output, at most 1 MiB. The last one ends the run. */
+  'vault.read': { params: { readonly run: string }; result: { readonly part: Uint8Array; readonly last: boolean } }
+  'vault.cancel': { params: { readonly run: string }; result: Empty }
+
+  /** Entries of the audit log after an index, oldest first, 256 at most. */
+  'audit.list': { params: { readonly after?: number; readonly max?: number }; result: AuditPage }
+  /** Looks through the whole log, and names the first entry that is not as it was written. */
+  'audit.verify': { params: Empty; result: AuditVerdict }
 
   'events.subscribe': {
     params: { readonly after?: string | 'now' | 'start' }

@@ -17,6 +17,7 @@ import { seededRandomBytes } from '../../../daemon/src/random.ts'
 import { MemoryDisk, MemoryStore } from '../../../daemon/src/store/memory.ts'
 import { loopedRequests } from '../../../daemon/test/delivery/requests/loop.ts'
 import { testSealer } from '../../../daemon/test/store/test-sealer.ts'
+import { memoryAudit, vaultRig } from '../../../daemon/test/vault/support.ts'
 import type { EventBody } from '../../src/contract/index.ts'
 import type { OpenSocket } from '../../src/socket.ts'
 import { CONTACT, LoopSession, loopPeers } from './loop.ts'
@@ -106,12 +107,16 @@ export class RealServer {
     }
     this.#apps = apps
     this.#events = events
+    const { keys, vault, vaultRuns } = vaultRig()
     this.#server = createIpcServer({
       apps,
       clock,
       inbox,
       outbox,
       requests: loopedRequests(clock, CONTACT, 'me'),
+      vault,
+      vaultRuns,
+      audit: await memoryAudit(clock, keys),
       transfers: noTransfers,
       events,
       randomBytes,

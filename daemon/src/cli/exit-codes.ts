@@ -103,6 +103,12 @@ export const EXIT_OF_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   TRANSFER_LIMIT: EXIT.limit,
   FILE_FAILED: EXIT.internal,
 
+  RESERVED_CONTENT: EXIT.usage,
+  AUTHENTICATION_FAILED: EXIT.untrusted,
+  INVALID_MESSAGE: EXIT.usage,
+  VAULT_BUSY: EXIT.limit,
+  NO_SUCH_VAULT_RUN: EXIT.internal,
+
   CONFIG_NOT_FOUND: EXIT.configuration,
   CONFIG_INVALID: EXIT.configuration,
   NOT_INITIALIZED: EXIT.usage,

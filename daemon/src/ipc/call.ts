@@ -7,8 +7,11 @@ import type { OutboxApi } from '../delivery/outbox-api.ts'
 import type { Requests } from '../delivery/requests/requests.ts'
 import type { TransferApp, TransfersApi } from '../delivery/transfers/api.ts'
 import { DaemonError } from '../errors.ts'
+import type { AuditApi } from '../observe/audit/audit.ts'
 import type { Events } from '../observe/events.ts'
 import type { RandomBytes } from '../random.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { VaultRuns } from '../vault/runs.ts'
 import type { IpcLimits } from './limits.ts'
 import type { IdentityApi, KeysApi, NodeApi, PeersApi } from './node-api.ts'
 import type { ClientClaims } from './numbered-sends.ts'
@@ -37,6 +40,9 @@ export interface MethodDeps {
   readonly outbox: OutboxApi
   readonly requests: Requests
   readonly transfers: TransfersApi
+  readonly vault: Vault
+  readonly vaultRuns: VaultRuns
+  readonly audit: AuditApi
   readonly events: Events
   readonly limits: IpcLimits
   readonly version: string

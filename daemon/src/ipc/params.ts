@@ -1,3 +1,4 @@
+import type { VaultOperation } from '@parley/client-sdk/contract'
 import { z } from 'zod'
 import { parseMessageId } from '../delivery/message-id.ts'
 import { CHANNEL_BYTES_MAX, isChannel } from '../peer/incoming.ts'
@@ -72,6 +73,19 @@ export const requestName: z.ZodType<string> = channel
 export const body: z.ZodType<Uint8Array> = z.custom<Uint8Array>(value => value instanceof Uint8Array, {
   error: 'must be bytes'
 })
+
+/** What a cell of the vault is bound to beside its owner. */
+export const vaultContext: z.ZodType<Uint8Array> = z.custom<Uint8Array>(
+  value => value instanceof Uint8Array && value.length <= 4_096,
+  { error: 'must be at most 4096 bytes' }
+)
+export const vaultOperation: z.ZodType<VaultOperation> = z.enum(
+  ['seal', 'open', 'sign', 'verify', 'encrypt', 'decrypt'],
+  { error: 'must be seal, open, sign, verify, encrypt or decrypt' }
+)
+export const vaultRun: z.ZodType<string> = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, { error: 'must be 32 hexadecimal digits' })
 
 export const eventsAfter: z.ZodType<string> = text(1, 128)
 

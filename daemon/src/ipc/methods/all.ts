@@ -1,4 +1,6 @@
 import type { Method } from '../call.ts'
+import { auditList } from './audit-list.ts'
+import { auditVerify } from './audit-verify.ts'
 import { consumersGet } from './consumers-get.ts'
 import { consumersList } from './consumers-list.ts'
 import { consumersRemove } from './consumers-remove.ts'
@@ -44,9 +46,22 @@ import { transfersOffer } from './transfers-offer.ts'
 import { transfersPause } from './transfers-pause.ts'
 import { transfersRead } from './transfers-read.ts'
 import { transfersWrite } from './transfers-write.ts'
+import { vaultBegin } from './vault-begin.ts'
+import { vaultCancel } from './vault-cancel.ts'
+import { vaultDecrypt } from './vault-decrypt.ts'
+import { vaultEncrypt } from './vault-encrypt.ts'
+import { vaultFinish } from './vault-finish.ts'
+import { vaultOpen } from './vault-open.ts'
+import { vaultRead } from './vault-read.ts'
+import { vaultSeal } from './vault-seal.ts'
+import { vaultSign } from './vault-sign.ts'
+import { vaultVerify } from './vault-verify.ts'
+import { vaultWrite } from './vault-write.ts'
 
 /** Every method of the socket. */
 export const METHODS: readonly Method[] = [
+  auditList,
+  auditVerify,
   consumersGet,
   consumersList,
   consumersRemove,
@@ -91,5 +106,16 @@ export const METHODS: readonly Method[] = [
   transfersOffer,
   transfersPause,
   transfersRead,
-  transfersWrite
+  transfersWrite,
+  vaultBegin,
+  vaultCancel,
+  vaultDecrypt,
+  vaultEncrypt,
+  vaultFinish,
+  vaultOpen,
+  vaultRead,
+  vaultSeal,
+  vaultSign,
+  vaultVerify,
+  vaultWrite
 ]
