@@ -78,7 +78,7 @@ describe('a store that was restored from a copy', () => {
 })
 
 describe('a store that is lost', () => {
-  it('at the receiver stops what is durable until it is back, and nothing else', async () => {
+  it('at the receiver stops what is durable until it is back; what is not is taken, and given behind it', async () => {
     const town = new Town('lost at the receiver')
     const pair = await town.pair()
     const [alice, bob] = pair
@@ -91,9 +91,10 @@ describe('a store that is lost', () => {
     await town.clock.advance(5_000)
     expect([heard.count, alice.states(ids)[0], alice.state('bob')]).toEqual([5, 'sent', 'established'])
     await town.run(alice.send('bob', [new TextEncoder().encode('not durable')], 'live'))
-    await town.until(() => live.count === 1)
     bob.breakDisk(false)
     await town.until(() => alice.states(ids).every(state => state === 'handled'), 400_000, 100)
+    // Its index is behind those of what the lost disk may hold.
+    expect(live.count).toBe(1)
     expect(heard.texts()).toEqual(numbered(1, 10))
     expect(bob.counters.get('STORE_REOPENED')).toBeGreaterThan(0)
     expect([...kinds(alice), ...kinds(bob)]).not.toContain('peer.lost-state')
