@@ -39,8 +39,10 @@ export function endOf(error: unknown): { readonly code: ErrorCode; readonly deta
   return { code: 'INTERNAL', detail: 'the daemon failed' }
 }
 
+const INTERRUPTIONS: ReadonlySet<PairingFaultCode> = new Set(['PEER_CLOSED', 'RUN_TIMED_OUT', 'PROTOCOL_VIOLATION'])
+
 /** Whether a stream ended in a way after which another one may go on. */
 export function isInterruption(error: unknown): boolean {
-  if (error instanceof PairingFault) return error.code === 'PEER_CLOSED' || error.code === 'RUN_TIMED_OUT'
+  if (error instanceof PairingFault) return INTERRUPTIONS.has(error.code)
   return error instanceof DaemonError && error.code === 'STORE_UNAVAILABLE'
 }

@@ -108,6 +108,7 @@ export function runJoiner(channel: PairingChannel, secret: PairingSecret, deps: 
     channel.send({ kind: 'comparison', message: message1 })
     const message2 = await nextMessage(channel, 2)
     const message3 = answer(channel, comparator, message2)
+    if (channel.fault !== undefined) throw channel.fault
     const spent = await deps.spend()
     if (channel.fault !== undefined) throw channel.fault
     channel.send({ kind: 'comparison', message: message3 })

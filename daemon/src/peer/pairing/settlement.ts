@@ -69,7 +69,7 @@ export class Settlement {
   /**
    * Goes on over a stream, an earlier one being ended first.
    *
-   * @throws {PairingFault} the stream ended before its end: with `PEER_CLOSED` or `RUN_TIMED_OUT` another one may go on; {@link DaemonError} for a card
+   * @throws {PairingFault} the stream ended before its end: after which another one may go on, where that is an interruption; {@link DaemonError} for a card
    * that cannot become a contact here. Any other end is final
    */
   run(channel: PairingChannel): Promise<void> {

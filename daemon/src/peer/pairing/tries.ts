@@ -59,6 +59,12 @@ export class Tries {
     return Math.max(1, Math.ceil(oldest + TRIES_WINDOW_MS - this.#deps.clock.monotonicMs()))
   }
 
+  /** Tries spent within the last ten minutes. */
+  get spentCount(): number {
+    this.#forget()
+    return this.#spent.length
+  }
+
   /** Spends a try; it is on disk when this resolves. Undefined, and none spent, while pairing rests. @throws {DaemonError} `STORE_UNAVAILABLE`; then it is spent all the same */
   async spend(): Promise<SpentTry | undefined> {
     if (this.restMs > 0) return undefined

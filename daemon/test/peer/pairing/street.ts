@@ -36,8 +36,9 @@ export class Street {
     this.network = new MemoryNetwork({ clock: this.clock, random: seededRandomBytes(`network ${seed}`) })
   }
 
-  async house(name: string, disk: MemoryDisk = new MemoryDisk()): Promise<PairingHouse> {
-    const house = new PairingHouse(this, name, this.#houses.length, disk)
+  /** @param wrap - stands between the house and the network */
+  async house(name: string, wrap: (transport: Transport) => Transport = plain => plain): Promise<PairingHouse> {
+    const house = new PairingHouse(this, name, this.#houses.length, wrap)
     this.#houses.push(house)
     await house.start()
     return house
@@ -79,7 +80,8 @@ export class PairingHouse {
   readonly name: string
   readonly keyring: Keyring
   readonly address: string
-  readonly disk: MemoryDisk
+  readonly disk = new MemoryDisk()
+  readonly #wrap: (transport: Transport) => Transport
   readonly events: PairingEvent[] = []
   readonly audit: AuditEntry[] = []
   readonly counters = new Counters()
@@ -90,10 +92,10 @@ export class PairingHouse {
     | { store: MemoryStore; transport: Transport; pairing: Pairing; directory: Directory; tries: Tries }
     | undefined
 
-  constructor(street: Street, name: string, index: number, disk: MemoryDisk) {
+  constructor(street: Street, name: string, index: number, wrap: (transport: Transport) => Transport) {
     this.#street = street
     this.name = name
-    this.disk = disk
+    this.#wrap = wrap
     this.keyring = identityNamed(name)
     this.address = `/ip4/127.0.0.1/tcp/${7_000 + index}`
   }
@@ -136,7 +138,7 @@ export class PairingHouse {
       randomBytes,
       contactCountMax: 100
     })
-    const transport = this.#street.transport(this.keyring, [this.address])
+    const transport = this.#wrap(this.#street.transport(this.keyring, [this.address]))
     const card = this.card()
     const tries = new Tries({ store, sealer, clock })
     const contacts = new DirectoryContacts(directory, clock)
