@@ -13,6 +13,8 @@ import { cardAddresses, type InterfaceAddress, OwnCard } from './identity/own-ca
 import type { IdentityApi, NodeApi } from './ipc/node-api.ts'
 import type { AppServer } from './ipc/port.ts'
 import { createIpcServer, type IpcServer } from './ipc/server.ts'
+import { Audit } from './observe/audit/audit.ts'
+import type { AuditLog } from './observe/audit/port.ts'
 import { Counters } from './observe/counters.ts'
 import { Events } from './observe/events.ts'
 import { HealthBoard } from './observe/health.ts'
@@ -32,6 +34,10 @@ import type { Sealer } from './store/sealer.ts'
 import { ResealingStore } from './store/resealing.ts'
 import { StoreRotation } from './store/rotation.ts'
 import type { Transport } from './transport/port.ts'
+import { vaultContacts } from './vault/contacts.ts'
+import { VaultRuns } from './vault/runs.ts'
+import { VaultThread } from './vault/thread.ts'
+import { Vault } from './vault/vault.ts'
 
 /** Everything that a node takes from outside: time, chance, network, disk, apps. */
 export interface NodeDeps {
@@ -112,6 +118,15 @@ class Node implements ParleyNode {
   readonly #refused: RefusedLog
   readonly #failed = Promise.withResolvers<Error>()
   #parts: Parts | undefined
+  #audit: Audit | undefined
+  /** For parts that are there before the log is open. */
+  readonly #auditLog: AuditLog = {
+    record: async entry => {
+      if (this.#audit === undefined) throw new DaemonError('NOT_READY', 'the audit log is not open')
+      await this.#audit.record(entry)
+    }
+  }
+  readonly #vaultThread = new VaultThread()
   #poll: Timer | undefined
   /** How often the store was lost or came back. */
   #storeLosses = 0
@@ -158,12 +173,16 @@ class Node implements ParleyNode {
       randomBytes,
       contactCountMax: config.limits.contactCountMax
     })
+    const audit = await Audit.open({ store, sealer, clock, keys, options: config.limits })
+    this.#audit = audit
     const delivery = await this.#openDelivery(directory, sealer)
     this.#health.report('store', { state: 'ok' })
     const self = this.#selfOf(ownCard)
     const { actor, manager } = this.#createManager(delivery, self)
     const transfers = this.#createTransfers(directory, self, manager)
     const { outbox, inbox, requests } = delivery
+    const contact = vaultContacts(manager, directory)
+    const vault = new Vault({ keys, randomBytes, worker: this.#vaultThread, contact })
     const ipc = createIpcServer({
       apps,
       clock,
@@ -177,6 +196,9 @@ class Node implements ParleyNode {
       outbox,
       requests,
       keys: this.#rotation,
+      vault,
+      vaultRuns: new VaultRuns({ vault, randomBytes, limits: config.limits }),
+      audit,
       events: this.#events,
       metrics: this.#metrics,
       limits: config.limits,
@@ -217,6 +239,8 @@ class Node implements ParleyNode {
       await Promise.race([parts.inbox.stop(), parts.inbox.exited])
     await this.#rotation?.stop()
     }
+    await this.#vaultThread.stop()
+    await this.#audit?.stop()
     await store.close()
   }
 
@@ -255,6 +279,7 @@ class Node implements ParleyNode {
     })
     this.#parts?.outbox.storeLost()
     this.#parts?.inbox.storeLost()
+    this.#audit?.storeLost()
   }
 
   /** What is in memory is rebuilt: a write that failed may be on disk all the same. Sessions begin anew, and settle what was under way. */
@@ -263,6 +288,7 @@ class Node implements ParleyNode {
     // It was lost again meanwhile: the next return is the one that counts.
     if (parts === undefined || losses !== this.#storeLosses) return
     try {
+      await this.#audit?.reload()
       await parts.directory.reload()
       await parts.inbox.reload()
       await parts.outbox.reload()

@@ -1,24 +1,31 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { registerAudit } from './audit.ts'
 import { registerCard } from './card.ts'
 import { UsageError } from './command-errors.ts'
 import { registerConfig } from './config.ts'
 import { registerConsumer } from './consumer.ts'
 import { addExamples, type CliHost, CommandContext } from './context.ts'
+import { registerDecrypt } from './decrypt.ts'
 import { registerDown } from './down.ts'
+import { registerEncrypt } from './encrypt.ts'
 import { EXIT } from './exit-codes.ts'
 import { registerExport } from './export.ts'
 import { registerInit } from './init.ts'
 import { registerListen } from './listen.ts'
+import { registerOpen } from './open.ts'
 import { registerPeer } from './peer.ts'
 import { registerReceiveFiles } from './receive-files.ts'
 import { registerIdentity } from './identity.ts'
+import { registerSeal } from './seal.ts'
 import { registerSend } from './send.ts'
 import { registerKeys } from './keys.ts'
 import { registerSendFile } from './send-file.ts'
+import { registerSign } from './sign.ts'
 import { registerStatus } from './status.ts'
 import { registerTestnet } from './testnet.ts'
 import { registerDaemon, registerUp } from './up.ts'
+import { registerVerify } from './verify.ts'
 import { registerWait } from './wait.ts'
 import { registerWhy } from './why.ts'
 
@@ -59,6 +66,13 @@ export function buildProgram(cli: CommandContext): Command {
   registerListen(program, cli)
   registerSendFile(program, cli)
   registerReceiveFiles(program, cli)
+  registerSeal(program, cli)
+  registerOpen(program, cli)
+  registerSign(program, cli)
+  registerVerify(program, cli)
+  registerEncrypt(program, cli)
+  registerDecrypt(program, cli)
+  registerAudit(program, cli)
   registerConsumer(program, cli)
   registerConfig(program, cli)
   registerExport(program, cli)
