@@ -1,9 +1,18 @@
 import { Acker } from './acker.ts'
 import { AuditLog } from './audit.ts'
 import type { Clock } from './clock.ts'
+import { type CompareOptions, Comparer, ComparisonStream } from './compare.ts'
 import { Consumers } from './consumers.ts'
 import type { MethodName, Params, Result } from './contract/methods.ts'
-import type { From, Health, IdentityInfo, MessageFilter, MessageStateRange, NodeStatus } from './contract/types.ts'
+import type {
+  CompareVerdict,
+  From,
+  Health,
+  IdentityInfo,
+  MessageFilter,
+  MessageStateRange,
+  NodeStatus
+} from './contract/types.ts'
 import { ParleyError } from './errors.ts'
 import { EventStream, type EventsOptions } from './event-stream.ts'
 import { Fetcher } from './fetcher.ts'
@@ -11,6 +20,7 @@ import type { Link } from './link.ts'
 import { type Acks, Message } from './message.ts'
 import { MessageStream } from './message-stream.ts'
 import { MessageTracker } from './message-tracker.ts'
+import { Pairing } from './pairing.ts'
 import { type CallOptions, Peers } from './peers.ts'
 import type { Receipt, RunReceipt } from './receipt.ts'
 import { Asker, type RequestHandler, type RequestOptions, RequestServer, type ServeOptions } from './requests.ts'
@@ -64,6 +74,7 @@ export interface CloseOptions {
 /** A connection to the daemon of this host; made by `connect`. Every method may throw `DAEMON_UNREACHABLE` and `CLOSED`. */
 export class Client implements AsyncDisposable {
   readonly peers: Peers
+  readonly pairing: Pairing
   readonly transfers: Transfers
   readonly consumers: Consumers
   readonly vault: Vault
@@ -74,9 +85,10 @@ export class Client implements AsyncDisposable {
   readonly #sender: Sender
   readonly #fetcher: Fetcher
   readonly #ackers = new Map<string, Acker>()
-  readonly #streams = new Set<MessageStream | EventStream>()
+  readonly #streams = new Set<MessageStream | EventStream | ComparisonStream>()
   readonly #asker: Asker
   readonly #servers = new Set<RequestServer>()
+  readonly #comparer: Comparer
   #closing: Promise<void> | undefined
 
   /** `link` has started. */
@@ -87,7 +99,9 @@ export class Client implements AsyncDisposable {
     this.#sender = new Sender({ link, clock, tracker: this.#tracker })
     this.#fetcher = new Fetcher(link)
     this.#asker = new Asker(link)
+    this.#comparer = new Comparer(link)
     this.peers = new Peers(link)
+    this.pairing = new Pairing(link, options => this.events(options))
     this.transfers = new Transfers(link, clock)
     this.consumers = new Consumers(link)
     this.vault = new Vault(link)
@@ -211,6 +225,30 @@ export class Client implements AsyncDisposable {
     })
     if (!server.isOver) this.#servers.add(server)
     return server
+  }
+
+  /**
+   * Finds out with a contact whether both hold the same secret, and lets neither learn anything else of it. Where both sides call it, one answers the
+   * other, unless the other asks something else. `disagree`: one side found a match, and the other did not, or never said. Text is
+   * compared as UTF-8 in NFC. While the daemon is away it fails at once.
+   *
+   * @throws {ParleyError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` `BLOCKED` `UNTRUSTED` `PEER_OFFLINE` `NOT_SUPPORTED` `COMPARE_WAITING` (answer that, by
+   * `comparisons`) `COMPARE_BUSY` `COMPARE_LOCKED` `COMPARE_REFUSED` `TAMPERED` `TIMED_OUT` `STORE_UNAVAILABLE`; the signal's reason
+   */
+  compare(peer: string, secret: Uint8Array | string, options: CompareOptions = {}): Promise<CompareVerdict> {
+    return this.#comparer.compare(peer, secret, options)
+  }
+
+  /** The comparisons that contacts start, to be answered or declined. */
+  comparisons(options: CallOptions = {}): ComparisonStream {
+    const stream: ComparisonStream = new ComparisonStream(options.signal, {
+      link: this.#link,
+      comparer: this.#comparer,
+      events: own => this.events(own),
+      onOver: over => this.#streams.delete(over)
+    })
+    if (!stream.isOver) this.#streams.add(stream)
+    return stream
   }
 
   /** What happens from now on, or after a cursor. */

@@ -1,6 +1,7 @@
 export type { AuditLog } from './audit.ts'
 export type { Client, CloseOptions, Fetched, FetchOptions, MessagesOptions, ReadOptions } from './client.ts'
 export type { Clock, Timer } from './clock.ts'
+export type { CompareAnswerOptions, CompareOptions, ComparisonStream, IncomingComparison } from './compare.ts'
 export { type ConnectOptions, connect } from './connect.ts'
 export type { Consumers } from './consumers.ts'
 export * from './contract/index.ts'
@@ -10,6 +11,15 @@ export { type FindSocketOptions, socketPaths } from './find-socket.ts'
 export type { Message } from './message.ts'
 export type { MessageStream } from './message-stream.ts'
 export type { MessageGoal } from './message-tracker.ts'
+export type {
+  JoinOptions,
+  OpenInvitation,
+  Pairing,
+  PairingOptions,
+  PairingProgress,
+  PairingRun,
+  VerifiedPeer
+} from './pairing.ts'
 export type { CallOptions, Peers } from './peers.ts'
 export type { Receipt, RunReceipt, WaitOptions } from './receipt.ts'
 export {

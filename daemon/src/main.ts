@@ -16,6 +16,7 @@ import { createNode, type ParleyNode } from './node.ts'
 import { createLog } from './observe/log.ts'
 import { openLogFile } from './observe/log-file.ts'
 import type { Log } from './observe/log-port.ts'
+import { ThreadComparator } from './peer/compare/thread.ts'
 import { type RandomBytes, systemRandomBytes } from './random.ts'
 import { type DaemonHost, EXIT_INTERNAL, StopRequest } from './stop-request.ts'
 import { type Availability, GuardedStore } from './store/guarded.ts'
@@ -79,8 +80,8 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
   const { config, paths, socket } = loaded
   const { clock, log, requestStop } = running
   mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 })
-  let node: ParleyNode | undefined
   await finishImport(paths.stateDir)
+  let node: ParleyNode | undefined
   const store = await openStore(loaded, running, availability => node?.storeChanged(availability))
   try {
     const keys = await ownKeys(options, store, clock, systemRandomBytes)
@@ -96,6 +97,7 @@ async function start(options: RunOptions, running: Running): Promise<ParleyNode>
       apps: createAppServer(config, socket, clock),
       keys,
       log,
+      comparatorWorker: new ThreadComparator(clock),
       version,
       pid: host.pid,
       home: paths.home,

@@ -7,7 +7,7 @@ import { Outbox } from './delivery/outbox/outbox.ts'
 import { Requests } from './delivery/requests/requests.ts'
 import { Transfers } from './delivery/transfers/transfers.ts'
 import { DaemonError } from './errors.ts'
-import { formatCard } from './identity/card.ts'
+import { type Card, formatCard } from './identity/card.ts'
 import type { KeyringHolder } from './identity/keyring-holder.ts'
 import { cardAddresses, type InterfaceAddress, OwnCard } from './identity/own-card.ts'
 import type { IdentityApi, NodeApi } from './ipc/node-api.ts'
@@ -21,18 +21,23 @@ import { HealthBoard } from './observe/health.ts'
 import type { Log } from './observe/log-port.ts'
 import { Metrics } from './observe/metrics.ts'
 import { RefusedLog } from './observe/refused.ts'
+import { type ComparatorWorker, InProcessComparator } from './peer/compare/comparator.ts'
+import { Comparisons } from './peer/compare/comparisons.ts'
 import { Directory } from './peer/directory.ts'
 import { FEATURES, SESSION_PROTOCOL } from './peer/hello.ts'
 import { type ManagerMessage, PeerManager } from './peer/manager.ts'
+import { DirectoryContacts } from './peer/pairing/contacts.ts'
+import { Pairing } from './peer/pairing/pairing.ts'
+import { Tries } from './peer/pairing/tries.ts'
 import type { Self } from './peer/self.ts'
 import type { RandomBytes } from './random.ts'
 import type { Availability } from './store/guarded.ts'
 import { migrate, schemaSteps } from './store/migrations.ts'
 import type { Store } from './store/port.ts'
-import { openSealer } from './store/sealed.ts'
-import type { Sealer } from './store/sealer.ts'
 import { ResealingStore } from './store/resealing.ts'
 import { StoreRotation } from './store/rotation.ts'
+import { openSealer } from './store/sealed.ts'
+import type { Sealer } from './store/sealer.ts'
 import type { Transport } from './transport/port.ts'
 import { vaultContacts } from './vault/contacts.ts'
 import { VaultRuns } from './vault/runs.ts'
@@ -51,6 +56,8 @@ export interface NodeDeps {
   /** The identity, and the keys of `store`. */
   readonly keys: KeyringHolder
   readonly log: Log
+  /** Where comparisons compute; in the daemon's own thread, unless said. */
+  readonly comparatorWorker?: ComparatorWorker
   readonly version: string
   readonly pid: number
   readonly home: string | null
@@ -100,10 +107,12 @@ interface Parts {
   readonly outbox: Outbox
   readonly inbox: Inbox
   readonly requests: Requests
+  readonly comparisons: Comparisons
+  readonly pairing: Pairing
 }
 
 /** What messages go through, between apps and sessions. */
-type Delivery = Pick<Parts, 'directory' | 'outbox' | 'inbox' | 'requests'>
+type Delivery = Pick<Parts, 'directory' | 'outbox' | 'inbox' | 'requests' | 'comparisons'>
 
 class Node implements ParleyNode {
   readonly failed: Promise<Error>
@@ -127,12 +136,12 @@ class Node implements ParleyNode {
     }
   }
   readonly #vaultThread = new VaultThread()
+  #rotation: StoreRotation | undefined
   #poll: Timer | undefined
   /** How often the store was lost or came back. */
   #storeLosses = 0
   #reloading: Promise<void> = Promise.resolve()
   #interfaces = ''
-  #rotation: StoreRotation | undefined
 
   constructor(deps: NodeDeps) {
     const { clock, randomBytes, config } = deps
@@ -180,7 +189,8 @@ class Node implements ParleyNode {
     const self = this.#selfOf(ownCard)
     const { actor, manager } = this.#createManager(delivery, self)
     const transfers = this.#createTransfers(directory, self, manager)
-    const { outbox, inbox, requests } = delivery
+    const { outbox, inbox, requests, comparisons } = delivery
+    const pairing = await this.#createPairing(directory, sealer, ownCard)
     const contact = vaultContacts(manager, directory)
     const vault = new Vault({ keys, randomBytes, worker: this.#vaultThread, contact })
     const ipc = createIpcServer({
@@ -190,12 +200,14 @@ class Node implements ParleyNode {
       log: this.#deps.log,
       peers: manager,
       identity: this.#identityApi(ownCard),
+      keys: this.#rotation,
       node: this.#nodeApi(),
       transfers,
       inbox,
       outbox,
       requests,
-      keys: this.#rotation,
+      comparisons,
+      pairing,
       vault,
       vaultRuns: new VaultRuns({ vault, randomBytes, limits: config.limits }),
       audit,
@@ -205,10 +217,10 @@ class Node implements ParleyNode {
       version: this.#deps.version,
       bootId: hex(this.#bootId)
     })
-    this.#parts = { actor, manager, transfers, ownCard, ipc, ...delivery }
+    this.#parts = { actor, manager, transfers, ownCard, ipc, pairing, ...delivery }
     await ipc.start()
     await transport.start({
-      admitsNode: nodeId => manager.admitsNode(nodeId),
+      admitsNode: nodeId => manager.admitsNode(nodeId) || (pairing.admits(nodeId) ? 'pairing' : false),
       refused: refusal => {
         this.#counters.add(`refused_${refusal.reason}`)
         this.#refused.add(refusal)
@@ -221,23 +233,23 @@ class Node implements ParleyNode {
     await this.#updateCard()
     this.#health.report('network', { state: 'ok' })
     actor.tell({ type: 'dial-all' }, 'control')
+    this.#rotation.resume()
     this.#pollInterfaces()
   }
 
   async stop(): Promise<void> {
     const { transport, store } = this.#deps
     const parts = this.#parts
-    this.#rotation.resume()
     this.#parts = undefined
     this.#poll?.cancel()
     this.#events.emit({ kind: 'node.stopping' })
+    await this.#rotation?.stop()
     if (parts !== undefined) await this.#stopParts(parts)
     await transport.stop()
     // One that has crashed runs no more, and would never be done.
     if (parts !== undefined) {
       await Promise.race([parts.outbox.stop(), parts.outbox.actor.exited])
       await Promise.race([parts.inbox.stop(), parts.inbox.exited])
-    await this.#rotation?.stop()
     }
     await this.#vaultThread.stop()
     await this.#audit?.stop()
@@ -248,9 +260,11 @@ class Node implements ParleyNode {
    * Apps first, so that what they were promised is on disk before they are let go; then peers, while what came from them can still be
    * stored and told.
    */
-  async #stopParts({ requests, transfers, ipc, manager, actor }: Parts): Promise<void> {
+  async #stopParts({ requests, comparisons, pairing, transfers, ipc, manager, actor }: Parts): Promise<void> {
     const { clock, config } = this.#deps
     requests.stop()
+    await comparisons.stop()
+    await pairing.stop()
     await transfers.stop()
     await ipc.stop()
     const deadline = Promise.withResolvers<void>()
@@ -280,6 +294,7 @@ class Node implements ParleyNode {
     this.#parts?.outbox.storeLost()
     this.#parts?.inbox.storeLost()
     this.#audit?.storeLost()
+    this.#parts?.comparisons.storeLost()
   }
 
   /** What is in memory is rebuilt: a write that failed may be on disk all the same. Sessions begin anew, and settle what was under way. */
@@ -292,6 +307,7 @@ class Node implements ParleyNode {
       await parts.directory.reload()
       await parts.inbox.reload()
       await parts.outbox.reload()
+      await parts.comparisons.reload()
     } catch (error) {
       if (this.#parts === undefined || losses !== this.#storeLosses) return
       this.#deps.log.error({ err: error }, 'what is kept could not be read again')
@@ -299,6 +315,7 @@ class Node implements ParleyNode {
       return
     }
     if (this.#parts === undefined || losses !== this.#storeLosses) return
+    this.#rotation?.resume()
     parts.actor.tell({ type: 'store-reopened' }, 'control')
     this.#health.report('store', { state: 'ok' })
   }
@@ -306,9 +323,8 @@ class Node implements ParleyNode {
   status(): NodeStatus {
     const { keys, clock, config, version, pid, home, apps, transport } = this.#deps
     const keyring = keys.current
-    const { manager, ownCard, outbox, inbox } = this.#running()
+    const { manager, ownCard, outbox, inbox, comparisons } = this.#running()
     return {
-    this.#rotation?.resume()
       pid,
       id: keyring.id,
       nodeId: keyring.nodeId,
@@ -328,14 +344,13 @@ class Node implements ParleyNode {
       queue: outbox.queue(),
       inbox: inbox.info(),
       consumers: inbox.consumers(),
+      comparisons: comparisons.waiting(),
       ready: this.#health.isReady
     }
   }
 
   card(): string {
-    const card = this.#running().ownCard.current
-    if (card === undefined) throw new DaemonError('NOT_READY', 'the daemon is starting')
-    return formatCard(card)
+    return formatCard(currentCard(this.#running().ownCard))
   }
 
   async #openDelivery(directory: Directory, sealer: Sealer): Promise<Delivery> {
@@ -369,16 +384,36 @@ class Node implements ParleyNode {
       },
       dial: contact => void this.#parts?.actor.tell({ type: 'request', contact }, 'control')
     })
+    const comparisons = await this.#orStop(inbox, this.#openComparisons(directory, sealer))
+    this.#watch('the comparisons', comparisons.exited)
     this.#watch('the inbox', inbox.exited)
     this.#watch('the outbox', outbox.actor.exited)
     outbox.register(this.#metrics)
     requests.register(this.#metrics)
-    return { directory, outbox, inbox, requests }
+    return { directory, outbox, inbox, requests, comparisons }
+  }
+
+  #openComparisons(directory: Directory, sealer: Sealer): Promise<Comparisons> {
+    const { store, clock, randomBytes, config, log, comparatorWorker } = this.#deps
+    return Comparisons.open({
+      ...{ store, sealer, clock, randomBytes, log },
+      options: config.limits,
+      comparator: comparatorWorker ?? new InProcessComparator({ randomBytes, clock }),
+      peer: contact => {
+        const found = directory.byContact(contact)
+        return found === undefined ? undefined : { name: found.name, publicKeyBytes: found.card.publicKeyBytes }
+      },
+      dial: contact => void this.#parts?.actor.tell({ type: 'request', contact }, 'control'),
+      verify: contact => directory.verify(contact, 'comparison', clock.wallMs()),
+      audit: this.#auditLog,
+      emit: this.#events.emit,
+      count: name => this.#counters.add(name)
+    })
   }
 
   #createManager(delivery: Delivery, self: Self): { actor: Actor<ManagerMessage>; manager: PeerManager } {
     const { clock, randomBytes, transport, config, log, features } = this.#deps
-    const { directory, inbox, outbox, requests } = delivery
+    const { directory, inbox, outbox, requests, comparisons } = delivery
     let manager: PeerManager | undefined
     const actor = new Actor<ManagerMessage>({ name: 'peers', ...MANAGER_MAIL }, clock, own => {
       manager = new PeerManager(own, {
@@ -394,10 +429,11 @@ class Node implements ParleyNode {
         durableReceiving: inbox,
         durableSending: outbox,
         requesting: requests,
+        comparing: comparisons,
         health: this.#health,
         queue: contact => outbox.queue(contact),
         forget: contact => {
-          for (const part of [outbox, inbox, requests]) part.forgetContact(contact)
+          for (const part of [outbox, inbox, requests, comparisons]) part.forgetContact(contact)
         },
         emit: body => {
           this.#events.emit(body)
@@ -442,6 +478,25 @@ class Node implements ParleyNode {
       log,
       limits: config.limits,
       isAllowed: contact => manager.admitsNode(contact.card.nodeId),
+      emit: this.#events.emit,
+      count: name => this.#counters.add(name)
+    })
+  }
+
+  async #createPairing(directory: Directory, sealer: Sealer, ownCard: OwnCard): Promise<Pairing> {
+    const { clock, randomBytes, transport, store, keys, log } = this.#deps
+    const contacts = new DirectoryContacts(directory, clock)
+    await contacts.dropAllPending()
+    return new Pairing({
+      ...{ clock, randomBytes, transport, contacts, log },
+      tries: new Tries({ store, sealer, clock }),
+      self: {
+        nodeId: keys.current.nodeId,
+        card: () => currentCard(ownCard),
+        signStatement: statement => keys.current.signStatement(statement)
+      },
+      audit: this.#auditLog,
+      isBlocked: nodeId => directory.byNodeId(nodeId)?.blocked ?? false,
       emit: this.#events.emit,
       count: name => this.#counters.add(name)
     })
@@ -514,4 +569,9 @@ class Node implements ParleyNode {
     if (this.#parts === undefined) throw new DaemonError('SHUTTING_DOWN', 'the daemon is not running')
     return this.#parts
   }
+}
+
+function currentCard({ current }: OwnCard): Card {
+  if (current === undefined) throw new DaemonError('NOT_READY', 'the daemon is starting')
+  return current
 }

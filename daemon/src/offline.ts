@@ -107,6 +107,12 @@ export async function runDaemon(...options: Parameters<typeof import('./main.ts'
   return runDaemon(...options)
 }
 
+/** A QR code for a terminal, drawn with half blocks. */
+export async function qrCode(text: string): Promise<string> {
+  const { renderUnicodeCompact } = await import('uqr')
+  return renderUnicodeCompact(text)
+}
+
 /** The clock of this host. */
 export const clock: Clock = new SystemClock()
 

@@ -254,8 +254,11 @@ describe('the specification', () => {
       'identity.cloned': true,
       'store.damaged': true,
       'clock.stepped': true,
+      'compare.waiting': true,
+      'compare.over': true,
       'transfer.offered': true,
       'transfer.state': true,
+      'pairing.state': true,
       'health.changed': true,
       'node.stopping': true
     }

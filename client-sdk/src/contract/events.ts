@@ -1,4 +1,14 @@
-import type { HealthComponent, IdRange, MessageStateRange, SessionState, TransferInfo, Trust } from './types.ts'
+import type { ErrorCode } from './errors.ts'
+import type {
+  HealthComponent,
+  IdRange,
+  MessageStateRange,
+  PairingState,
+  SessionState,
+  TransferInfo,
+  Trust,
+  WaitingComparison
+} from './types.ts'
 
 /** What an event says, by `kind`. More kinds and members may come; a client ignores what it does not know. */
 export type EventBody =
@@ -47,6 +57,26 @@ export type EventBody =
       readonly name: string
       readonly file: string
     } & Pick<TransferInfo, 'transfer' | 'direction' | 'size' | 'state' | 'waitsFor'>)
+  /** A contact has started a comparison, which waits for a secret from here; or one that waited is over, answered or not. */
+  | ({ readonly kind: 'compare.waiting' } & WaitingComparison)
+  | { readonly kind: 'compare.over'; readonly compare: string; readonly contact: string; readonly name: string }
+  /** A pairing has come further. `id` is what the other side calls itself. */
+  | {
+      readonly kind: 'pairing.state'
+      readonly pairing: string
+      readonly role: 'inviter' | 'joiner'
+      readonly state: PairingState
+      /** Of `failed`, `interrupted`, `wrong-code`, and of `open` after a run that failed. */
+      readonly code?: ErrorCode
+      readonly detail?: string
+      /** Of `open` and `wrong-code`. */
+      readonly triesLeft?: number
+      /** Of `pending`. */
+      readonly id?: string
+      /** Of `verified`. */
+      readonly contact?: string
+      readonly name?: string
+    }
   | { readonly kind: 'health.changed'; readonly component: string; readonly health: HealthComponent }
   | { readonly kind: 'node.stopping' }
 

@@ -4,6 +4,9 @@ export type { EventBody, EventKind, NodeEvent } from './events.ts'
 export type { MethodName, Methods, NotificationName, Notifications, Params, Result } from './methods.ts'
 export type {
   AcceptedSend,
+  ComparePurpose,
+  CompareResult,
+  CompareVerdict,
   ConsumerInfo,
   From,
   Health,
@@ -18,16 +21,18 @@ export type {
   MessageStateRange,
   MessageStates,
   NodeStatus,
+  PairingState,
   PeerInfo,
   PeerSessionInfo,
   QueueInfo,
   RefusedInfo,
   SessionState,
+  StoreKeysInfo,
   TransferInfo,
   TransferState,
   Trust,
+  WaitingComparison,
   Why
-  StoreKeysInfo,
 } from './types.ts'
 export type { VaultOperation, VaultPeer, VaultResult } from './vault.ts'
 export { API_MAJOR, API_MINOR, RPC_PATH, SOCKET_HOST, SUBPROTOCOL_CBOR, SUBPROTOCOL_JSON } from './version.ts'

@@ -2,6 +2,8 @@ import type { AuditPage, AuditVerdict } from './audit.ts'
 import type { NodeEvent } from './events.ts'
 import type {
   AcceptedSend,
+  ComparePurpose,
+  CompareResult,
   ConsumerInfo,
   From,
   Health,
@@ -13,9 +15,9 @@ import type {
   MessageStates,
   NodeStatus,
   PeerInfo,
+  StoreKeysInfo,
   TransferInfo,
   Why
-  StoreKeysInfo,
 } from './types.ts'
 
 import type { VaultOperation, VaultPeer, VaultResult } from './vault.ts'
@@ -65,13 +67,13 @@ export interface Methods {
   'identity.show': { params: Empty; result: IdentityInfo }
   'identity.card': { params: Empty; result: { readonly card: string } }
 
-  'peers.list': { params: Empty; result: { readonly peers: readonly PeerInfo[] } }
-  'peers.get': { params: { readonly peer: string }; result: PeerInfo }
   /** The keys of the store, and how far a rotation is. */
   'keys.show': { params: Empty; result: StoreKeysInfo }
   /** Begins to replace the key of the store, or joins what was begun; resolves once the new key is on disk. */
   'keys.rotate-store': { params: Empty; result: StoreKeysInfo }
 
+  'peers.list': { params: Empty; result: { readonly peers: readonly PeerInfo[] } }
+  'peers.get': { params: { readonly peer: string }; result: PeerInfo }
   /** A newer card of a contact updates it; `added` tells which it was. */
   'peers.add': {
     params: { readonly card: string; readonly name?: string }
@@ -200,6 +202,38 @@ export interface Methods {
   }
 
   /**
+   * Finds out with a contact whether both hold the same secret, and lets neither learn anything else of it. Resolves at the end. `id` is for
+   * `compare.cancel`. `COMPARE_WAITING {compare, question, purpose}` where the contact has started one, or starts one at the same time that stands: answer that.
+   */
+  'compare.start': {
+    params: {
+      readonly peer: string
+      /** 1 to 4,096 bytes. */
+      readonly secret: Uint8Array
+      /** Shown to whoever answers; at most 200 characters. */
+      readonly question?: string
+      /** `verify` needs the access `admin`. */
+      readonly purpose?: ComparePurpose
+      /** How long the other side may take to answer, 5 minutes unless said, an hour at most. */
+      readonly timeoutMs?: number
+      readonly id?: string
+    }
+    result: CompareResult
+  }
+  /** Gives the secret for a comparison that waits; resolves at its end. */
+  'compare.answer': {
+    params: {
+      readonly compare: string
+      readonly secret: Uint8Array
+      readonly purpose?: ComparePurpose
+      readonly id?: string
+    }
+    result: CompareResult
+  }
+  /** Ends the comparison with a contact, or declines the one that waits. With `id`, only if that names the call which started or answered it. */
+  'compare.cancel': { params: { readonly peer: string; readonly id?: string }; result: Empty }
+
+  /**
    * Offers a file to a contact, or goes on with one: the same ID, name and size again is the same file, also after a restart. While the program that
    * offered it is connected, the daemon reaches for the peer. WebSocket only, as are `accept`, `write`, `read` and `finish`.
    */
@@ -262,6 +296,27 @@ export interface Methods {
     params: { readonly after?: string; readonly waitMs?: number }
     result: { readonly transfers: readonly TransferInfo[]; readonly revision: string }
   }
+
+  /**
+   * Opens an invitation for ten minutes. Events `pairing.state` tell how it goes. `renew` is a contact whose keys and card give way to those of the other side.
+   */
+  'pairing.invite': {
+    params: { readonly name?: string; readonly renew?: string }
+    result: { readonly pairing: string; readonly code: string; readonly link: string; readonly expiresAt: number }
+  }
+  /** Begins to join an invitation, by its link, or by its code and where its daemon listens: a multiaddr, with `/p2p/` or without. */
+  'pairing.accept': {
+    params: {
+      readonly link?: string
+      readonly code?: string
+      readonly at?: string
+      readonly name?: string
+      readonly renew?: string
+    }
+    result: { readonly pairing: string }
+  }
+  /** Ends an invitation, or a pairing under way. What is verified stays. */
+  'pairing.cancel': { params: { readonly pairing: string }; result: Empty }
 
   /**
    * Uses the daemon's keys. `seal` and `open` are a Secure Cell (Seal) by the vault's own key, bound to the owner of the connection and to

@@ -64,6 +64,33 @@ export interface RefusedInfo {
   readonly lastAt: number
 }
 
+/** A comparison that a contact has started, and that nobody here has answered. */
+export interface WaitingComparison {
+  /** 32 hexadecimal digits. */
+  readonly compare: string
+  readonly contact: string
+  readonly name: string
+  /** What the contact asks, cleaned; may be empty. At most 200 characters. */
+  readonly question: string
+  /** `verify`: answered with the same purpose, a match makes each side a verified contact of the other. */
+  readonly purpose: ComparePurpose
+  /** Unix milliseconds. */
+  readonly startedAt: number
+}
+
+/** What a match is for. `verify`: the contact becomes verified, where both sides name it. */
+export type ComparePurpose = 'compare' | 'verify'
+
+/** `disagree`: one side found a match, and the other did not or could not say. */
+export type CompareVerdict = 'match' | 'no-match' | 'disagree'
+
+export interface CompareResult {
+  readonly compare: string
+  readonly verdict: CompareVerdict
+  /** Whether the contact is verified by it: a match that both sides named for that. */
+  readonly verified: boolean
+}
+
 export interface NodeStatus {
   readonly pid: number
   readonly id: string
@@ -88,6 +115,8 @@ export interface NodeStatus {
   readonly queue: QueueInfo
   readonly inbox: InboxInfo
   readonly consumers: readonly ConsumerInfo[]
+  /** Comparisons that wait for a secret from here. */
+  readonly comparisons: readonly WaitingComparison[]
   readonly ready: boolean
 }
 
@@ -102,6 +131,18 @@ export interface IdentityInfo {
   /** Ed25519 public key for NaCl formats, base64. */
   readonly boxKey: string
   readonly createdAt: number
+}
+
+/** The keys of the daemon's store. */
+export interface StoreKeysInfo {
+  /** The number of the key that seals. */
+  readonly newest: number
+  /** Whether records are being sealed anew, and an older key is still kept for those that are not. */
+  readonly rotating: boolean
+  /** Records sealed anew since the daemon began, or went on with, the last rotation. */
+  readonly resealed: number
+  /** The code of what keeps the rotation from going on; it goes on by itself. */
+  readonly waitingFor?: string
 }
 
 /** Where reading starts: the oldest kept, only what is new, or after an index. */
@@ -133,18 +174,6 @@ export interface MessageRun {
   /** The sender's daemon was restored from a backup: these messages may have come before, under other IDs. */
   readonly maybeDuplicate: boolean
   readonly bodies: readonly Uint8Array[]
-/** The keys of the daemon's store. */
-export interface StoreKeysInfo {
-  /** The number of the key that seals. */
-  readonly newest: number
-  /** Whether records are being sealed anew, and an older key is still kept for those that are not. */
-  readonly rotating: boolean
-  /** Records sealed anew since the daemon began, or went on with, the last rotation. */
-  readonly resealed: number
-  /** The code of what keeps the rotation from going on; it goes on by itself. */
-  readonly waitingFor?: string
-}
-
 }
 
 /** IDs given to messages: `count` consecutive ones from `first`. */
@@ -267,3 +296,20 @@ export interface TransferInfo {
   /** Unix milliseconds. */
   readonly createdAt: number
 }
+
+/**
+ * How far a pairing is. An inviter's is `open`, and is so again after a run that failed, or `wrong-code` where that cost a try; a joiner's is `dialling`. Both
+ * are `connected`, `comparing`, `matched` (the secrets are the same), `pending` (the other side has shown its card), perhaps `interrupted`, and in the end
+ * `verified` or `failed`.
+ */
+export type PairingState =
+  | 'open'
+  | 'dialling'
+  | 'connected'
+  | 'comparing'
+  | 'wrong-code'
+  | 'matched'
+  | 'pending'
+  | 'interrupted'
+  | 'verified'
+  | 'failed'

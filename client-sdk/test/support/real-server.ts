@@ -13,9 +13,11 @@ import { Counters } from '../../../daemon/src/observe/counters.ts'
 import { Events } from '../../../daemon/src/observe/events.ts'
 import { HealthBoard } from '../../../daemon/src/observe/health.ts'
 import { Metrics } from '../../../daemon/src/observe/metrics.ts'
+import type { Comparisons } from '../../../daemon/src/peer/compare/comparisons.ts'
 import { seededRandomBytes } from '../../../daemon/src/random.ts'
 import { MemoryDisk, MemoryStore } from '../../../daemon/src/store/memory.ts'
 import { loopedRequests } from '../../../daemon/test/delivery/requests/loop.ts'
+import { type ComparePair, comparePair } from '../../../daemon/test/peer/compare/loop.ts'
 import { testSealer } from '../../../daemon/test/store/test-sealer.ts'
 import { memoryAudit, vaultRig } from '../../../daemon/test/vault/support.ts'
 import type { EventBody } from '../../src/contract/index.ts'
@@ -37,6 +39,7 @@ export class RealServer {
   #inbox: Inbox | undefined
   #session: LoopSession | undefined
   #store: MemoryStore | undefined
+  #comparePair: ComparePair | undefined
   readonly #disk = new MemoryDisk()
   readonly #makeApps: () => AppServer
 
@@ -73,6 +76,12 @@ export class RealServer {
     return this.#server?.clientCount ?? 0
   }
 
+  /** What the daemon of the contact `me` has of comparisons with this one, which it knows as `contact-near`. */
+  get peerCompares(): Comparisons {
+    if (this.#comparePair === undefined) throw new Error('the server has not started')
+    return this.#comparePair.far
+  }
+
   async start(): Promise<void> {
     const boot = `boot-${++this.#boot}`
     const { clock } = this
@@ -102,6 +111,8 @@ export class RealServer {
     this.#inbox = inbox
     this.#store = store
     this.connectLoop()
+    const pair = await comparePair(clock, CONTACT, events.emit)
+    this.#comparePair = pair
     const refuse = () => {
       throw new DaemonError('NOT_SUPPORTED', 'there is no identity here')
     }
@@ -114,17 +125,23 @@ export class RealServer {
       inbox,
       outbox,
       requests: loopedRequests(clock, CONTACT, 'me'),
+      comparisons: pair.near,
       vault,
       vaultRuns,
       audit: await memoryAudit(clock, keys),
       transfers: noTransfers,
+      pairing: { invite: refuse, accept: refuse, cancel: refuse },
       events,
       randomBytes,
       log,
       peers: loopPeers(inbox),
       identity: { show: () => ({ id: 'me@host' }) as never, card: refuse },
       keys: { info: refuse, begin: refuse },
-      node: { status: refuse, health: () => ({ ready: true, components: {} }), shutdown: () => void this.stop() },
+      node: {
+        status: () => ({ comparisons: pair.near.waiting() }) as never,
+        health: () => ({ ready: true, components: {} }),
+        shutdown: () => void this.stop()
+      },
       metrics: new Metrics(new Counters(), { hasProcessMetrics: false }),
       limits: LIMITS,
       version: '0.1.0',

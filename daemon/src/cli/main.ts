@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { registerAudit } from './audit.ts'
 import { registerCard } from './card.ts'
 import { UsageError } from './command-errors.ts'
+import { registerCompare } from './compare.ts'
 import { registerConfig } from './config.ts'
 import { registerConsumer } from './consumer.ts'
 import { addExamples, type CliHost, CommandContext } from './context.ts'
@@ -11,15 +12,16 @@ import { registerDown } from './down.ts'
 import { registerEncrypt } from './encrypt.ts'
 import { EXIT } from './exit-codes.ts'
 import { registerExport } from './export.ts'
+import { registerIdentity } from './identity.ts'
 import { registerInit } from './init.ts'
+import { registerKeys } from './keys.ts'
 import { registerListen } from './listen.ts'
 import { registerOpen } from './open.ts'
+import { registerPair } from './pair.ts'
 import { registerPeer } from './peer.ts'
 import { registerReceiveFiles } from './receive-files.ts'
-import { registerIdentity } from './identity.ts'
 import { registerSeal } from './seal.ts'
 import { registerSend } from './send.ts'
-import { registerKeys } from './keys.ts'
 import { registerSendFile } from './send-file.ts'
 import { registerSign } from './sign.ts'
 import { registerStatus } from './status.ts'
@@ -61,6 +63,8 @@ export function buildProgram(cli: CommandContext): Command {
   registerWhy(program, cli)
   registerWait(program, cli)
   registerCard(program, cli)
+  registerPair(program, cli)
+  registerCompare(program, cli)
   registerPeer(program, cli)
   registerSend(program, cli)
   registerListen(program, cli)
@@ -74,6 +78,8 @@ export function buildProgram(cli: CommandContext): Command {
   registerDecrypt(program, cli)
   registerAudit(program, cli)
   registerConsumer(program, cli)
+  registerIdentity(program, cli)
+  registerKeys(program, cli)
   registerConfig(program, cli)
   registerExport(program, cli)
   registerTestnet(program, cli)
@@ -92,8 +98,6 @@ function newProgram(cli: CommandContext): Command {
     version: string
   }
   return (
-  registerIdentity(program, cli)
-  registerKeys(program, cli)
     new Command(cli.program)
       .version(version, '--version', 'print the version')
       .option('--home <dir>', 'folder of config, state and socket of one daemon (PARLEY_HOME)')

@@ -9,9 +9,11 @@ import type { TransferApp, TransfersApi } from '../delivery/transfers/api.ts'
 import { DaemonError } from '../errors.ts'
 import type { AuditApi } from '../observe/audit/audit.ts'
 import type { Events } from '../observe/events.ts'
+import type { CompareApi } from '../peer/compare/api.ts'
+import type { PairingApi } from '../peer/pairing/pairing.ts'
 import type { RandomBytes } from '../random.ts'
-import type { Vault } from '../vault/vault.ts'
 import type { VaultRuns } from '../vault/runs.ts'
+import type { Vault } from '../vault/vault.ts'
 import type { IpcLimits } from './limits.ts'
 import type { IdentityApi, KeysApi, NodeApi, PeersApi } from './node-api.ts'
 import type { ClientClaims } from './numbered-sends.ts'
@@ -34,11 +36,13 @@ export interface MethodDeps {
   readonly clock: Clock
   readonly peers: PeersApi
   readonly identity: IdentityApi
-  readonly node: NodeApi
   readonly keys: KeysApi
+  readonly node: NodeApi
   readonly inbox: Inbox
   readonly outbox: OutboxApi
   readonly requests: Requests
+  readonly pairing: PairingApi
+  readonly comparisons: CompareApi
   readonly transfers: TransfersApi
   readonly vault: Vault
   readonly vaultRuns: VaultRuns

@@ -6,6 +6,7 @@ import { CHANNEL_BYTES_MAX, isChannel } from '../peer/incoming.ts'
 /** Bytes of a name, an ID, or another short text. */
 const TEXT_BYTES_MAX = 256
 const NAME_COUNT_MAX = 1024
+const SECRET_BYTES_MAX = 4_096
 
 function text(bytesMin: number, bytesMax: number): z.ZodType<string> {
   return z.string().refine(
@@ -24,6 +25,8 @@ export const channel: z.ZodType<string> = z
   .string()
   .refine(isChannel, { error: `must be text of 1 to ${CHANNEL_BYTES_MAX} bytes without control characters` })
 export const cardText: z.ZodType<string> = text(1, 64 * 1024)
+/** A link of an invitation, or a multiaddr. */
+export const pairingLink: z.ZodType<string> = text(1, 4_096)
 
 /** An integer from `min` to `max`. */
 export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
@@ -72,6 +75,18 @@ export const clientId: z.ZodType<string> = z
 export const requestName: z.ZodType<string> = channel
 export const body: z.ZodType<Uint8Array> = z.custom<Uint8Array>(value => value instanceof Uint8Array, {
   error: 'must be bytes'
+})
+
+/** What is compared, 1 to 4,096 bytes. */
+export const secret: z.ZodType<Uint8Array> = z.custom<Uint8Array>(
+  value => value instanceof Uint8Array && value.length > 0 && value.length <= SECRET_BYTES_MAX,
+  { error: `must be 1 to ${SECRET_BYTES_MAX} bytes` }
+)
+export const compareId: z.ZodType<string> = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, { error: 'must be 32 hexadecimal digits' })
+export const comparePurpose: z.ZodType<'compare' | 'verify'> = z.enum(['compare', 'verify'], {
+  error: 'must be "compare" or "verify"'
 })
 
 /** What a cell of the vault is bound to beside its owner. */

@@ -268,7 +268,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   }
 
   #isAllowed({ blocked, trust }: Contact): boolean {
-    return !blocked && (this.#deps.requiredTrust === 'known' || trust === 'verified')
+    // With a pending contact nothing passes but the end of its pairing, which has a protocol of its own.
+    return !blocked && trust !== 'pending' && (this.#deps.requiredTrust === 'known' || trust === 'verified')
   }
 
   #startSession(contact: Contact): void {
@@ -315,13 +316,25 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#counts.move(undefined, peer.info.state)
   }
 
-  #stopSession(contact: Contact, reason: 'BLOCKED' | 'REMOVED'): void {
+  #stopSession(contact: Contact, reason: 'BLOCKED' | 'REMOVED' | 'RENEWED'): void {
     const peer = this.#peers.get(contact.contact)
     peer?.session.stop(reason)
     this.#counts.move(peer?.info.state, undefined)
     this.#peers.delete(contact.contact)
     this.#deps.health.clear(healthName(contact))
     this.#deps.transport.disconnect(contact.card.nodeId, reason)
+  }
+
+  /** The contact has another node or key now: what was with the former one is over before anything begins with the new one. */
+  #renew(before: Contact): void {
+    const over = this.#peers.get(before.contact)?.session.exited ?? Promise.resolve()
+    this.#stopSession(before, 'RENEWED')
+    void over.then(() =>
+      this.#actor.run(() => {
+        const contact = this.#deps.directory.byContact(before.contact)
+        if (contact !== undefined) this.#startSession(contact)
+      })
+    )
   }
 
   #remove(contact: Contact): void {
@@ -337,6 +350,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     else emit({ kind: `peer.${kind}`, ...named })
     if (kind === 'removed') this.#remove(contact)
     else if (contact.blocked) this.#stopSession(contact, 'BLOCKED')
+    else if (before !== undefined && isAnother(before, contact)) this.#renew(before)
     else if (this.#peers.has(contact.contact))
       this.#peers.get(contact.contact)?.session.tell({ type: 'contact', contact }, 'control')
     else this.#startSession(contact)
@@ -436,6 +450,10 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
       queue: this.#deps.queue(contact.contact)
     }
   }
+}
+
+function isAnother({ card: before }: Contact, { card }: Contact): boolean {
+  return before.nodeId !== card.nodeId || Buffer.compare(before.fingerprint, card.fingerprint) !== 0
 }
 
 function isUp(info: PeerSessionInfo): boolean {

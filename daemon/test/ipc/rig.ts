@@ -12,15 +12,20 @@ import { decodeMessage, type Encoding, encodeMessage } from '../../src/ipc/codec
 import type { IpcLimits } from '../../src/ipc/limits.ts'
 import type { NodeApi, PeersApi, Recipient, SendRequest } from '../../src/ipc/node-api.ts'
 import { createIpcServer, type IpcServer } from '../../src/ipc/server.ts'
+import type { Audit } from '../../src/observe/audit/audit.ts'
 import { Counters } from '../../src/observe/counters.ts'
 import { Events } from '../../src/observe/events.ts'
 import { HealthBoard } from '../../src/observe/health.ts'
 import type { Log } from '../../src/observe/log-port.ts'
 import { Metrics } from '../../src/observe/metrics.ts'
+import type { Comparisons } from '../../src/peer/compare/comparisons.ts'
+import type { PairingApi } from '../../src/peer/pairing/pairing.ts'
 import { seededRandomBytes } from '../../src/random.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
 import { OPTIONS, openInbox, testSealer } from '../delivery/inbox/support.ts'
 import { loopedRequests } from '../delivery/requests/loop.ts'
+import { comparePair } from '../peer/compare/loop.ts'
+import { memoryAudit, type VaultRig, vaultRig } from '../vault/support.ts'
 import { type AppEnd, type AppSide, memorySide } from './app-ends.ts'
 
 export const MiB = 1024 * 1024
@@ -75,7 +80,7 @@ export class BookOfPeers implements PeersApi {
 
   async rename(peer: string, name: string): Promise<PeerInfo> {
     const info = this.get(peer)
-    this.book.delete(peer)
+    this.book.delete(info.name)
     return this.#put({ ...info, name })
   }
 
@@ -107,6 +112,8 @@ export class BookOfPeers implements PeersApi {
 }
 
 /** No peer, and so no file on its way. */
+const NO_PAIRING: PairingApi = { invite: noPeer, accept: noPeer, cancel: noPeer }
+
 const NO_TRANSFERS: TransfersApi = {
   offer: noPeer,
   accept: noPeer,
@@ -126,9 +133,13 @@ export interface Rig {
   readonly side: AppSide
   readonly server: IpcServer
   readonly peers: BookOfPeers
+  readonly audit: Audit
+  readonly vault: VaultRig
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly requests: Requests
+  /** What bob's daemon has of comparisons with this host, which it knows as `contact-near`. */
+  readonly bobCompares: Comparisons
   readonly events: Events
   readonly health: HealthBoard
   readonly logged: { readonly fields: object; readonly message: string }[]
@@ -185,6 +196,7 @@ export async function makeRig(
     options: allLimits
   })
   const requests = loopedRequests(clock, 'contact-bob', 'bob')
+  const { near: comparisons, far: bobCompares } = await comparePair(clock, 'contact-bob', emit)
   let isShutDown = false
   const node: NodeApi = {
     status: () => STATUS,
@@ -193,6 +205,8 @@ export async function makeRig(
       isShutDown = true
     }
   }
+  const vault = vaultRig()
+  const audit = await memoryAudit(clock, vault.keys)
   const server = createIpcServer({
     ...{
       apps: side.server,
@@ -203,7 +217,12 @@ export async function makeRig(
       inbox,
       outbox,
       requests,
+      comparisons,
       transfers: NO_TRANSFERS,
+      audit,
+      vault: vault.vault,
+      vaultRuns: vault.vaultRuns,
+      pairing: NO_PAIRING,
       events,
       limits,
       version: '0.1.0',
@@ -217,7 +236,21 @@ export async function makeRig(
   await server.start()
   let laneCount = 0
   return {
-    ...{ side, server, peers, inbox, outbox, requests, events, health, logged, isShutDown: () => isShutDown },
+    ...{
+      side,
+      server,
+      peers,
+      audit,
+      vault,
+      inbox,
+      outbox,
+      requests,
+      bobCompares,
+      events,
+      health,
+      logged,
+      isShutDown: () => isShutDown
+    },
     openLane(contact = 'alice', channel = 'chat') {
       const idPrefix = `e.${++laneCount}.`
       const granted = Promise.withResolvers<void>()
@@ -246,6 +279,7 @@ export async function makeRig(
       await inbox.stop()
       await outbox.stop()
       requests.stop()
+      await comparisons.stop()
       await side[Symbol.asyncDispose]()
     }
   }
@@ -288,7 +322,8 @@ export const STATUS: NodeStatus = {
     counters: { rekeys: 1 },
     queue: { messages: 0, bytes: 0 },
     inbox: { messages: 0, bytes: 0, durableMessages: 0, durableBytes: 0 },
-    consumers: []
+    consumers: [],
+    comparisons: []
   },
   ready: true
 }

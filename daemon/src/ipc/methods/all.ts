@@ -1,6 +1,9 @@
 import type { Method } from '../call.ts'
 import { auditList } from './audit-list.ts'
 import { auditVerify } from './audit-verify.ts'
+import { compareAnswer } from './compare-answer.ts'
+import { compareCancel } from './compare-cancel.ts'
+import { compareStart } from './compare-start.ts'
 import { consumersGet } from './consumers-get.ts'
 import { consumersList } from './consumers-list.ts'
 import { consumersRemove } from './consumers-remove.ts'
@@ -10,11 +13,11 @@ import { eventsSubscribe } from './events-subscribe.ts'
 import { eventsUnsubscribe } from './events-unsubscribe.ts'
 import { identityCard } from './identity-card.ts'
 import { identityShow } from './identity-show.ts'
+import { keysRotateStore } from './keys-rotate-store.ts'
+import { keysShow } from './keys-show.ts'
 import { messagesAck } from './messages-ack.ts'
 import { messagesCancel } from './messages-cancel.ts'
 import { messagesCredit } from './messages-credit.ts'
-import { keysRotateStore } from './keys-rotate-store.ts'
-import { keysShow } from './keys-show.ts'
 import { messagesFetch } from './messages-fetch.ts'
 import { messagesGet } from './messages-get.ts'
 import { messagesReject } from './messages-reject.ts'
@@ -26,6 +29,9 @@ import { nodeHello } from './node-hello.ts'
 import { nodeShutdown } from './node-shutdown.ts'
 import { nodeStatus } from './node-status.ts'
 import { nodeWhy } from './node-why.ts'
+import { pairingAccept } from './pairing-accept.ts'
+import { pairingCancel } from './pairing-cancel.ts'
+import { pairingInvite } from './pairing-invite.ts'
 import { peersAdd } from './peers-add.ts'
 import { peersBlock } from './peers-block.ts'
 import { peersGet } from './peers-get.ts'
@@ -62,6 +68,9 @@ import { vaultWrite } from './vault-write.ts'
 export const METHODS: readonly Method[] = [
   auditList,
   auditVerify,
+  compareAnswer,
+  compareCancel,
+  compareStart,
   consumersGet,
   consumersList,
   consumersRemove,
@@ -71,14 +80,14 @@ export const METHODS: readonly Method[] = [
   eventsUnsubscribe,
   identityCard,
   identityShow,
+  keysRotateStore,
+  keysShow,
   messagesAck,
   messagesCredit,
   messagesFetch,
   messagesCancel,
   messagesGet,
   messagesReject,
-  keysRotateStore,
-  keysShow,
   messagesSend,
   messagesSubscribe,
   messagesUnsubscribe,
@@ -87,6 +96,9 @@ export const METHODS: readonly Method[] = [
   nodeShutdown,
   nodeStatus,
   nodeWhy,
+  pairingAccept,
+  pairingCancel,
+  pairingInvite,
   peersAdd,
   peersBlock,
   peersGet,
