@@ -54,7 +54,7 @@ describe('the example file', () => {
     )
     expect(shown).toEqual(SETTINGS.map(setting => setting.key))
     const config = makeConfig(all as object)
-    const samples = { node: { ...config.node, id: undefined }, socket: { mode: config.socket.mode } }
+    const samples = { identity: {}, node: { ...config.node, id: undefined }, socket: { mode: config.socket.mode } }
     expect({ ...config, ...samples }).toEqual({ ...makeConfig(), node: { ...makeConfig().node, id: undefined } })
   })
 })

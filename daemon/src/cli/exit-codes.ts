@@ -120,7 +120,8 @@ export const EXIT_OF_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   KEYRING_KEY_MISSING: EXIT.configuration,
   KEYRING_KEY_INVALID: EXIT.configuration,
   PASSPHRASE_REQUIRED: EXIT.configuration,
-  PASSPHRASE_WRONG: EXIT.untrusted,
+  // As for a service: another try with the same file mends nothing.
+  PASSPHRASE_WRONG: EXIT.configuration,
   PASSPHRASE_INVALID: EXIT.configuration,
   BACKUP_INVALID: EXIT.usage,
   BACKUP_NEWER: EXIT.version,

@@ -47,18 +47,16 @@ export class ResealingStore implements Store {
     return this.#deps.store.range(sublevel, range)
   }
 
-  async batch(writes: readonly StoreWrite[], options: { readonly sync: boolean }): Promise<void> {
+  batch(writes: readonly StoreWrite[], options: { readonly sync: boolean }): Promise<void> {
     const newest = this.#deps.newest()
     const current = writes.some(write => isSealedWithOther(write, newest))
       ? writes.map(write => (isSealedWithOther(write, newest) ? this.#resealed(write) : write))
       : writes
     const written = this.#deps.store.batch(current, options)
     this.#inFlight.set(current, written)
-    try {
-      await written
-    } finally {
-      this.#inFlight.delete(current)
-    }
+    const settled = (): void => void this.#inFlight.delete(current)
+    written.then(settled, settled)
+    return written
   }
 
   async compact(): Promise<void> {

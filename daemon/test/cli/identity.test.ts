@@ -53,7 +53,7 @@ describe('a keyring under a passphrase', () => {
     const wrong = secretFile('wrong', 'incorrect horse')
     const before = readFileSync(home.file('state/keyring'))
     expect(errorOf(await here(['identity', 'show', '--json', '--passphrase-file', wrong]))).toEqual([
-      4,
+      9,
       'PASSPHRASE_WRONG'
     ])
     expect(readFileSync(home.file('state/keyring'))).toEqual(before)
@@ -86,7 +86,7 @@ describe('a keyring under a passphrase', () => {
     expect(errorOf(await here(second))).toEqual([9, 'PASSPHRASE_REQUIRED'])
     expect(JSON.parse((await here([...second, '--passphrase-file', one])).stdout)).toEqual({ sealedBy: 'passphrase' })
     expect(errorOf(await here(['identity', 'passphrase', '--remove', '--json', '--passphrase-file', one]))).toEqual([
-      4,
+      9,
       'PASSPHRASE_WRONG'
     ])
     expect((await here(['identity', 'passphrase', '--remove', '--passphrase-file', two])).code).toBe(0)
@@ -112,7 +112,7 @@ describe('a backup of an identity', () => {
     expect(errorOf(await here(['identity', 'import', backup, ...withSecret]))).toEqual([1, 'ALREADY_INITIALIZED'])
     using other = makeTempHome()
     const wrong = ['--backup-passphrase-file', secretFile('wrong', 'of another'), '--json']
-    expect(errorOf(await at(other, ['identity', 'import', backup, ...wrong]))).toEqual([4, 'PASSPHRASE_WRONG'])
+    expect(errorOf(await at(other, ['identity', 'import', backup, ...wrong]))).toEqual([9, 'PASSPHRASE_WRONG'])
     const [cut, newer] = [files.file('cut'), files.file('newer')]
     writeFileSync(cut, bytes.subarray(0, -1))
     writeFileSync(newer, Buffer.concat([Buffer.from('parley/backup/v2\0'), bytes.subarray(17)]))
