@@ -75,13 +75,18 @@ export class ContactLanes {
     return own
   }
 
-  /** Lanes that nothing can happen to any more: empty for long, or of a former epoch and no longer needed. */
-  forgettable(nowMs: number, idleMs: number): Lane[] {
+  /**
+   * Lanes that nothing can happen to any more: empty for long, or of a former epoch and no longer needed. Of one whose messages the peer has, and no
+   * program there has handled, a last word may come for `untoldMs` longer: then the peer lets them go.
+   */
+  forgettable(nowMs: number, idleMs: number, untoldMs: number): Lane[] {
     const found: Lane[] = []
     const ended: Lane[] = []
     for (const lane of this.lanes.values()) {
       if (lane.endedAtMs === undefined) {
-        if (lane.isEmpty && nowMs - lane.idleSinceMs >= idleMs && lane.homeCount === 0) found.push(lane)
+        const emptyMs = lane.isEmpty && lane.homeCount === 0 ? nowMs - lane.idleSinceMs : 0
+        if (emptyMs < idleMs) continue
+        if (emptyMs >= idleMs + untoldMs || lane.withoutLastWord(1, lane.next - 1).length === 0) found.push(lane)
       } else if (lane.homeCount === 0) {
         if (nowMs - lane.endedAtMs >= idleMs) found.push(lane)
         else ended.push(lane)

@@ -223,6 +223,23 @@ export class Lane {
     this.rejected = this.rejected.filter(({ from }) => from > this.forgottenThrough)
   }
 
+  /** The numbers of which no app was told a last word. */
+  withoutLastWord(from: number, to: number): readonly Range[] {
+    const final = new RangeSet()
+    if (this.forgottenThrough > 0) final.add(1, this.forgottenThrough)
+    for (const ranges of [
+      this.cancelled.within(from, to),
+      this.expiredNo.within(from, to),
+      this.expiredMaybe.within(from, to),
+      this.handled.within(from, to),
+      this.rejected,
+      this.moved
+    ]) {
+      for (const range of ranges) final.add(range.from, range.to)
+    }
+    return final.missing(from, to)
+  }
+
   /** The numbers, as their app knows them. */
   named(from: number, to: number): Origin[] {
     const { epoch, number: lane } = this

@@ -315,7 +315,8 @@ export class Outbox implements OutboxApi, DurableSending {
       if (contact.waitingMarks !== undefined) this.#marks(live, contact, contact.waitingMarks)
       this.#openWay(live, contact)
     }
-    const idle = contact.forgettable(now, this.#deps.options.laneIdleMs)
+    const { laneIdleMs, maybeAfterMs } = this.#deps.options
+    const idle = contact.forgettable(now, laneIdleMs, maybeAfterMs)
     if (idle.length === 0) return
     const closed = idle.filter(lane => lane.endedAtMs === undefined && lane.next > 1).map(({ number }) => number)
     for (const lane of idle) removing.forgetLane(contact, lane)

@@ -96,7 +96,7 @@ export class Settling {
     }
     if (lane.isEmpty) lane.idleSinceMs = book.nowMs()
     for (const range of arrived.ranges) {
-      const news = withoutFinal(lane, range.from, range.to)
+      const news = lane.withoutLastWord(range.from, range.to)
       for (const { from, to: end } of news) book.tell(lane, from, end, 'stored')
     }
   }
@@ -116,7 +116,7 @@ export class Settling {
       const entry = lane.at(to)
       this.#stored(lane, entry === undefined || entry.kind === 'skip' ? to : entry.last, undefined)
     }
-    for (const news of withoutFinal(lane, from, to)) {
+    for (const news of lane.withoutLastWord(from, to)) {
       const ranges =
         reason === undefined ? lane.handled.add(news.from, news.to) : lane.reject(news.from, news.to, reason)
       for (const range of ranges) {
@@ -141,23 +141,6 @@ export class Settling {
       }
     }
   }
-}
-
-/** The numbers that no app was told a last word of. */
-function withoutFinal(lane: Lane, from: number, to: number): readonly Range[] {
-  const final = new RangeSet()
-  if (lane.forgottenThrough > 0) final.add(1, lane.forgottenThrough)
-  for (const ranges of [
-    lane.cancelled.within(from, to),
-    lane.expiredNo.within(from, to),
-    lane.expiredMaybe.within(from, to),
-    lane.handled.within(from, to),
-    lane.rejected,
-    lane.moved
-  ]) {
-    for (const range of ranges) final.add(range.from, range.to)
-  }
-  return final.missing(from, to)
 }
 
 function cleanReason(reason: string): string {

@@ -62,6 +62,33 @@ describe('Outbox and what a peer says of messages', () => {
     expect(test.outbox.get(`${name}.1000`, 1).ranges).toMatchObject([{ state: 'rejected', reason: 'reason 1000' }])
   })
 
+  it('hears that nobody handled a message, long after the lane was last used', async () => {
+    const test = await openOutbox()
+    const id = await send(test, ['a'])
+    const session = new TestSession(test.outbox)
+    await test.clock.settle()
+    session.drain()
+    session.stored(1, 1)
+    await test.clock.advance(30 * DAY)
+    session.rejected(1, 1, 'NOT_HANDLED')
+    expect(states(test, id, 1)).toEqual(['rejected/NOT_HANDLED'])
+    await test.clock.advance(HOUR)
+    expect(() => states(test, id, 1)).toThrow(expect.objectContaining({ code: 'NO_SUCH_MESSAGE' }))
+  })
+
+  it('forgets a lane of which it never hears a last word', async () => {
+    const test = await openOutbox()
+    const id = await send(test, ['a'])
+    const session = new TestSession(test.outbox)
+    await test.clock.settle()
+    session.drain()
+    session.stored(1, 1)
+    await test.clock.advance(36 * DAY)
+    expect(states(test, id, 1)).toEqual(['stored'])
+    await test.clock.advance(2 * DAY)
+    expect(() => states(test, id, 1)).toThrow(expect.objectContaining({ code: 'NO_SUCH_MESSAGE' }))
+  })
+
   it('gives up on a message of which a peer that is there says nothing more', async () => {
     const test = await openOutbox()
     const id = await send(test, ['a'], { ttlMs: DAY })

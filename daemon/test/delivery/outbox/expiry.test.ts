@@ -199,6 +199,7 @@ describe('Outbox cancelling and expiring', () => {
     await test.clock.settle()
     session.drain()
     session.stored(1, 1)
+    session.handled(1, 1)
     await test.clock.advance(8 * DAY)
     session.takeAll()
     expect(session.taken.at(-1)?.envelope).toMatchObject({ reject: { lane: 1_025, code: 'LANE_CLOSED' } })
