@@ -117,8 +117,7 @@ async function realDaemons(equalRuns: number, log: (line: string) => void) {
     const [first, second] = run % 2 === 0 ? [alice, bob] : [bob, alice]
     const talking = pair.sides.map(side => sendNumbers(side, 'talk', sent, sent + MESSAGES))
     // The same secret in turn in both directions.
-    const verdicts = await both('the red fox', 'the red fox', first, second)
-    await Promise.all(talking)
+    const [verdicts] = await Promise.all([both('the red fox', 'the red fox', first, second), ...talking])
     sent += MESSAGES
     if (verdicts.some(verdict => verdict !== 'match')) wrong++
     if (run % 20 === 0) log(`${run} comparisons of real daemons`)

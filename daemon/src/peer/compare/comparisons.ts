@@ -215,8 +215,9 @@ export class Comparisons implements CompareApi, Comparing {
     }
     const isCrossing = run?.isAsking === true
     // Of two starts that cross, that of the smaller key stands; its owner says nothing to the other one.
+    if (isCrossing) state.crossed(run)
     if (isCrossing && Buffer.compare(ends.ownPublicKey, ends.peerPublicKey) < 0) state.ended(id)
-    else if (!mayTell || this.#isStopping || (run !== undefined && !isCrossing)) refuse('BUSY')
+    else if (this.#isStopping || (!isCrossing && (!mayTell || run !== undefined))) refuse('BUSY')
     else if (isLocked) refuse('LOCKED')
     else {
       const start = {

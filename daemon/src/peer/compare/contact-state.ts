@@ -30,6 +30,8 @@ export class ContactState {
   /** Comparisons of this session that are over, by ID, and whether the peer may still be told so. */
   readonly #ended = new Map<string, boolean>()
   #startsMs: number[] = []
+  /** Our start that the peer's has crossed last. */
+  #crossed: Run | undefined
 
   /** Whether one more start of the contact may be told. @throws {PeerFault} `FLOODED` */
   countStart(nowMs: number): boolean {
@@ -38,6 +40,13 @@ export class ContactState {
       throw new PeerFault('FLOODED', 'comparisons faster than anyone answers')
     this.#startsMs.push(nowMs)
     return this.#startsMs.length <= START_TOLD_MAX
+  }
+
+  /** Both sides wanted to compare: one start for each of ours is no flood. */
+  crossed(run: Run): void {
+    if (this.#crossed === run) return
+    this.#crossed = run
+    this.startAnswered()
   }
 
   /** What somebody here wanted is no flood. */

@@ -71,6 +71,19 @@ describe('two contacts that compare', () => {
     expect(small.comparisons.waiting()).toEqual([])
   })
 
+  it('may cross as often as both like', async () => {
+    const town = new Town('compare crossing often')
+    const [alice, bob] = await town.pair()
+    for (let each = 0; each < 25; each++) {
+      const starts = [start(alice, 'bob', 's'), start(bob, 'alice', 's')] as const
+      await town.until(() => alice.comparisons.waiting().length + bob.comparisons.waiting().length > 0)
+      const [at, stands] = alice.comparisons.waiting().length > 0 ? [alice, starts[1]] : [bob, starts[0]]
+      const { compare: id } = await waitingAt(town, at)
+      const [mine, theirs] = await town.run(Promise.all([stands, answer(at, id, 's')]))
+      expect([mine.verdict, theirs.verdict]).toEqual(['match', 'match'])
+    }
+  })
+
   it('compute nothing for a start that nobody answers, which can be declined', async () => {
     const town = new Town('compare declined')
     const [alice, bob] = await town.pair()

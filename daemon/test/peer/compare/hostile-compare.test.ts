@@ -307,6 +307,28 @@ describe('against a hostile contact a comparison', () => {
     expect(alice.events.filter(({ kind }) => kind === 'compare.waiting')).toHaveLength(10)
   })
 
+  it('cannot be carried from one session into another, though all three hold the same secret', async () => {
+    const card = makeCard(mallory.peer.keyring, { addresses: ['/ip4/127.0.0.1/tcp/1'], serial: 1, time: 1 })
+    await bob.manager.add(formatCard(card), 'mallory')
+    const toBob = new Mallory(town, bob)
+    await toBob.open()
+    const started = start(alice, 'mallory', 'the same')
+    const { id, nonce } = await mallory.hear()
+    toBob.say(1, id, { nonce })
+    const answered = answer(bob, (await waitingAt(town, bob)).compare, 'the same')
+    mallory.say(2, id, { nonce: (await toBob.hear()).nonce })
+    for (let each = 0; each < 2; each++) {
+      toBob.say(3, id, { message: (await mallory.hear()).message })
+      mallory.say(3, id, { message: (await toBob.hear()).message })
+    }
+    const { step, result } = await mallory.hear()
+    expect({ step, result }).toEqual({ step: 4, result: 'no-match' })
+    toBob.say(4, id, { result: 'match' })
+    mallory.say(4, id, { result: 'match' })
+    expect((await town.run(started)).verdict).toBe('disagree')
+    expect((await town.run(answered)).verdict).toBe('disagree')
+  })
+
   it('never is with what was not announced', async () => {
     const silent = new RawPeer(town, identityNamed('silent'))
     const card = makeCard(silent.keyring, { addresses: ['/ip4/127.0.0.1/tcp/2'], serial: 1, time: 1 })
