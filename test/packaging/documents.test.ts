@@ -89,7 +89,7 @@ describe('the README', () => {
     )
     for (const [name = '', text = ''] of rows) {
       const command = commandOf(codesIn(name)[0]?.split(' ').slice(1) ?? [])
-      const subcommands = codesIn(text).flatMap(code => code.match(/^[a-z]+/)?.[0] ?? [])
+      const subcommands = codesIn(text).flatMap(code => code.match(/^[a-z][a-z-]*/)?.[0] ?? [])
       for (const word of subcommands) expect(command.commands.map(child => child.name())).toContain(word)
       const known = optionsOf(command, program, ...command.commands)
       for (const option of text.matchAll(/--[a-z-]+/g)) expect(known, name).toContain(option[0])
