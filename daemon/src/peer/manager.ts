@@ -214,7 +214,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const contact = this.#deps.directory.resolve(peer)
     if (contact.blocked) throw new DaemonError('BLOCKED', `${contact.name} is blocked`)
     if (this.#isAllowed(contact)) return contact
-    throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and the policy asks for verified`)
+    const why = contact.trust === 'pending' ? 'its pairing is not confirmed' : 'the policy asks for verified'
+    throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and ${why}`)
   }
 
   #hand(

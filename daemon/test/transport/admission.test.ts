@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
 import { Admission, type AdmissionOptions, addressSource } from '../../src/transport/admission.ts'
-import type { NodeId } from '../../src/transport/port.ts'
+import type { Gate, NodeId, Refusal } from '../../src/transport/port.ts'
 import { TestGate } from './kit.ts'
 import { SHIPPED_ADMISSION } from './shipped-admission.ts'
 
@@ -92,4 +92,39 @@ describe('admission', () => {
     admission.stop()
     expect([clock.timerCount, admission.unprovenCount]).toEqual([0, 0])
   })
+
+  it('has eight places for strangers who come to pair, 20 s each', async () => {
+    const clock = new VirtualClock()
+    const gate = new PairingGate()
+    const closed: string[] = []
+    const admission = new Admission(clock, { ...SHIPPED_ADMISSION, unprovenCountMax: 100 }, gate)
+    const come = (n: number) => {
+      const arrival = admission.arrive(`/ip4/192.0.2.${n}/tcp/1`, () => closed.push(`${n}`))
+      return { arrival, isIn: arrival?.admit(`node-${n}` as NodeId) }
+    }
+    const strangers = Array.from({ length: 9 }, (_, n) => come(n))
+    expect(strangers.map(({ isIn }) => isIn)).toEqual([...Array(8).fill(true), false])
+    expect(gate.refusals).toMatchObject([{ reason: 'stranger', nodeId: 'node-8' }])
+    strangers[8]?.arrival?.gone()
+    strangers[0]?.arrival?.gone()
+    strangers[0]?.arrival?.gone()
+    expect([come(9).isIn, come(10).isIn]).toEqual([true, false])
+    await clock.advance(19_999)
+    expect(closed).toEqual(['10']) // it was refused, and has the deadline of all others
+    await clock.advance(1)
+    expect(closed.sort()).toEqual(['1', '10', '2', '3', '4', '5', '6', '7', '9'])
+  })
 })
+
+/** Everybody is a stranger, and an invitation is open. */
+class PairingGate implements Gate {
+  readonly refusals: Refusal[] = []
+
+  admitsNode(): 'pairing' {
+    return 'pairing'
+  }
+
+  refused(refusal: Refusal): void {
+    this.refusals.push(refusal)
+  }
+}

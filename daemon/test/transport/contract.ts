@@ -314,6 +314,19 @@ function dialContract(world: () => World): void {
     expect([gate.refusals, arrived]).toEqual([[], []])
   })
 
+  it('takes whoever answers where no node ID is asked for, and says who that is; but not itself', async () => {
+    const { a, b } = await world().pair()
+    const anyone = (address?: string) => ({
+      address: address as string,
+      protocol: PROTOCOL,
+      signal: new AbortController().signal
+    })
+    const stream = await until(a.dial(anyone(b.listenAddresses()[0])))
+    expect(stream.nodeId).toBe(b.nodeId)
+    stream.reset('seen')
+    expect(await codeOf(until(b.dial(anyone(b.listenAddresses()[0]))))).toBe('DIAL_FAILED')
+  })
+
   it('fails with DIAL_FAILED where nobody listens, and for what is not an address', async () => {
     const { b, dial } = await world().pair()
     const address = b.listenAddresses()[0] as string
