@@ -42,6 +42,16 @@ describe('a cell sealed with a passphrase', () => {
     expect([sealed.constructor, sealed.buffer.byteLength]).toEqual([Uint8Array, sealed.length])
   })
 
+  test('asks for as many iterations as it was told, and for no number that is none', async () => {
+    const sealed = await encryptSealWithPassphraseAsync(PASSPHRASE, MESSAGE, randomBytes, CONTEXT, 1_000)
+    expect(readU32le(sealed, ITERATIONS_AT)).toBe(1_000)
+    expect(decryptSealWithPassphrase(PASSPHRASE, sealed, CONTEXT, { iterationsMax: 1_000 })).toEqual(MESSAGE)
+    for (const iterations of [0, -1, 2 ** 31]) {
+      const sealing = encryptSealWithPassphraseAsync(PASSPHRASE, MESSAGE, randomBytes, CONTEXT, iterations)
+      await expect(sealing).rejects.toThrow(RangeError)
+    }
+  })
+
   test('is made and opened off the event loop too', async () => {
     const sealed = await encryptSealWithPassphraseAsync(PASSPHRASE, MESSAGE, randomBytes)
     expect(await decryptSealWithPassphraseAsync(PASSPHRASE, sealed)).toEqual(MESSAGE)
