@@ -269,8 +269,10 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     await client.call('messages.fetch', { consumer: 'curl' })
     const lane = rig.openLane()
     for (let n = 0; n < 3; n++) lane.deliver('x'.repeat(700_000))
-    for (const next of [2, 3, 4])
+    for (const next of [2, 3, 4]) {
       expect((await client.call('messages.fetch', { consumer: 'curl' })).result?.['next']).toBe(next)
+      await client.call('messages.ack', { consumer: 'curl', index: next - 1 })
+    }
   })
 
   it('events.fetch reads on from a cursor and waits for the next', async () => {

@@ -109,6 +109,12 @@ export class Consumer {
     this.isStalled = false
   }
 
+  /** What was given up to `index` has arrived: it goes on behind that, and only what follows counts as not acknowledged. */
+  goOnAfter(index: number): void {
+    this.rewind()
+    this.next = index + 1
+  }
+
   /** Notes that the messages of `entry` from `first` to `end - 1` were given. */
   give(entry: Entry, first: number, end: number, bodyBytes: number): void {
     this.#given.push({ entry, first, end, bodyBytes })

@@ -144,7 +144,7 @@ export class Inbox implements Receiving, DurableReceiving {
 
   /**
    * Takes up to `countMax` messages; when there is none, waits up to `waitMs` for the first. At least one is given when there is one, whatever
-   * `bytesMax`. A consumer's next fetch goes on behind, acknowledged or not; with `from: 'start'` it begins again at the cursor.
+   * `bytesMax`. A consumer's next fetch by the same connection goes on behind, acknowledged or not; any other, and one with `from: 'start'`, at the cursor.
    *
    * @throws {DaemonError} as `subscribe`, and `TAKEN_OVER` when a subscription takes the consumer over during the wait
    */

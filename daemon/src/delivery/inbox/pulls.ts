@@ -11,6 +11,8 @@ export interface FetchRequest extends ReadRequest {
   readonly countMax: number
   readonly bytesMax: number
   readonly waitMs: number
+  /** The connection that hears the answer; undefined where each answer may be lost for itself. */
+  readonly connection: object | undefined
 }
 
 export interface FetchResult {
@@ -48,6 +50,8 @@ export class Pulls {
   readonly #deps: PullsDeps
   readonly #ofConsumers = new Map<Consumer, Pull>()
   readonly #lingeringLooks = new Map<string, Pull>()
+  /** Who heard the answers that a consumer was given. */
+  readonly #heardBy = new WeakMap<Consumer, object>()
 
   constructor(deps: PullsDeps) {
     this.#deps = deps
@@ -60,7 +64,7 @@ export class Pulls {
     const { reader } = pull
     await readers.announced(reader, synced)
     if (pull.end !== undefined) throw pull.end
-    if (request.from === 'start') reader.consumer?.rewind()
+    if (reader.consumer !== undefined) this.#place(reader.consumer, request)
     reader.creditMessages = request.countMax
     reader.creditBytes = Math.max(request.bytesMax, messageBytesMax)
     let leftBytes = request.bytesMax
@@ -109,6 +113,22 @@ export class Pulls {
     reader.isPaused = true
     this.#deps.readers.attach(reader)
     return pull
+  }
+
+  /**
+   * Where a consumer goes on: behind what this very connection was given, or what the caller says that it has; else at the cursor, since an
+   * answer may have been lost, and the next ack would be for that too.
+   */
+  #place(consumer: Consumer, { from, connection }: FetchRequest): void {
+    const isHeard = connection !== undefined && this.#heardBy.get(consumer) === connection
+    const after = typeof from === 'object' ? from.after : undefined
+    if (after !== undefined && after > consumer.cursor) {
+      if (after >= consumer.givenEnd) {
+        throw new DaemonError('INVALID_PARAMS', `from: ${after} was not given to ${consumer.name}`)
+      }
+      if (after >= consumer.next || !isHeard) consumer.goOnAfter(after)
+    } else if (!isHeard || from === 'start') consumer.rewind()
+    if (connection !== undefined) this.#heardBy.set(consumer, connection)
   }
 
   async #wait(pull: Pull, waitMs: number, signal: AbortSignal): Promise<void> {

@@ -15,7 +15,7 @@ export const messagesFetch: Method = defineMethod('messages.fetch', {
     max: integer(1, COUNT_MAX).exactOptional(),
     waitMs: integer(0).exactOptional()
   },
-  async run(params, { deps, caller, signal }) {
+  async run(params, { deps, caller, signal, session }) {
     const request = {
       consumer: params.consumer,
       filter: contactFilter(params.filter, deps.peers),
@@ -24,7 +24,8 @@ export const messagesFetch: Method = defineMethod('messages.fetch', {
       owner: caller.owner,
       countMax: params.max ?? COUNT,
       bytesMax: BYTES_MAX,
-      waitMs: Math.min(params.waitMs ?? 0, deps.limits.fetchWaitMsMax)
+      waitMs: Math.min(params.waitMs ?? 0, deps.limits.fetchWaitMsMax),
+      connection: session
     }
     return deps.inbox.fetch(request, signal)
   }

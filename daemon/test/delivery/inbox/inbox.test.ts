@@ -404,6 +404,30 @@ describe('a fetch', () => {
     expect((await fetchRuns(inbox)).runs).toEqual([])
   })
 
+  it('begins at the cursor where the answer before was for another connection, or for none', async () => {
+    const { inbox, openLane } = await makeInbox()
+    await fetchRuns(inbox)
+    openLane().send([1, 1, 1])
+    await fetchRuns(inbox, { countMax: 2 })
+    for (const connection of [{}, undefined, undefined]) {
+      const again = await fetchRuns(inbox, { countMax: 2, connection })
+      expect([indexesOf(again.runs), again.runs.every(run => run.redelivered)]).toEqual([[1, 2], true])
+    }
+    expect(indexesOf((await fetchRuns(inbox)).runs)).toEqual([1, 2, 3])
+  })
+
+  it('goes on behind what its caller says that it has', async () => {
+    const { inbox, openLane } = await makeInbox()
+    await fetchRuns(inbox)
+    openLane().send([1, 1, 1])
+    const unheard = { connection: undefined }
+    await fetchRuns(inbox, { ...unheard, countMax: 2 })
+    expect(indexesOf((await fetchRuns(inbox, { ...unheard, from: { after: 1 } })).runs)).toEqual([2, 3])
+    await inbox.ack('app', 2)
+    expect(indexesOf((await fetchRuns(inbox, { ...unheard, from: { after: 1 } })).runs)).toEqual([3])
+    await expect(fetchRuns(inbox, { ...unheard, from: { after: 9 } })).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+  })
+
   it('begins again at the cursor when it asks from the start', async () => {
     const { inbox, openLane } = await makeInbox()
     await fetchRuns(inbox)

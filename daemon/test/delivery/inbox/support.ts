@@ -12,6 +12,9 @@ import { openSealer } from '../../../src/store/sealed.ts'
 import type { Sealer } from '../../../src/store/sealer.ts'
 import { createStoreKeys } from '../../../src/store/store-keys.ts'
 
+/** The connection of whoever fetches. */
+const CONNECTION = {}
+
 export const KiB = 1024
 export const MiB = 1024 * KiB
 export const EVERYTHING: ContactFilter = { contacts: null, channels: null }
@@ -170,7 +173,8 @@ export function fetchRuns(inbox: Inbox, asked: Partial<FetchRequest> = {}, signa
     owner: 'local',
     countMax: 1000,
     bytesMax: 1e6,
-    waitMs: 0
+    waitMs: 0,
+    connection: CONNECTION
   }
   return inbox.fetch({ ...request, ...asked }, signal)
 }
