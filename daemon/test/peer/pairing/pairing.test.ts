@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { parseCode, parseLink } from '../../../src/peer/pairing/code.ts'
+import { encodePairingFrame, PAIR_PROTOCOL } from '../../../src/peer/pairing/frames.ts'
 import type { Invited } from '../../../src/peer/pairing/pairing.ts'
-import { codeOf } from '../../identity/identities.ts'
+import { frameParts } from '../../../src/transport/framing.ts'
+import { codeOf, identityNamed } from '../../identity/identities.ts'
 import { type PairingHouse, Street } from './street.ts'
 
 let street: Street
@@ -185,5 +187,58 @@ describe('an invitation', () => {
     const joined = joinByLink(bob, await alice.pairing.invite({}))
     await isOver(bob, joined)
     expect(bob.last(joined)).toMatchObject({ state: 'failed', code: 'NO_SUCH_INVITATION' })
+  })
+})
+
+describe('runs on an invitation', () => {
+  test('are one at a time, end after 15 s, and at most twenty', async () => {
+    const [alice, bob] = await houses('runs')
+    const invited = await alice.pairing.invite({})
+    const { nameplate } = parseCode(invited.code)
+    const mallory = street.transport(identityNamed('mallory'), [])
+    await mallory.start({ admitsNode: () => true, refused: () => {} })
+    const hello = encodePairingFrame({
+      kind: 'hello',
+      hello: { form: 'code', nameplate, nonce: new Uint8Array(32), commitment: new Uint8Array(32) }
+    })
+    for (let run = 1; run <= 20; run++) {
+      const stream = await street.run(
+        mallory.dial({ address: alice.address, protocol: PAIR_PROTOCOL, signal: new AbortController().signal })
+      )
+      let isClosed = false
+      stream.read({
+        data: () => {},
+        drained: () => {},
+        ended: () => {},
+        closed: () => {
+          isClosed = true
+        }
+      })
+      stream.write(frameParts([hello]))
+      await street.until(() => alice.last(invited.pairing)?.state === 'comparing')
+      if (run === 1) {
+        const second = joinByLink(bob, invited)
+        await isOver(bob, second)
+        expect(bob.last(second)).toMatchObject({ code: 'NO_SUCH_INVITATION' })
+      }
+      if (run === 20) await street.clock.advance(14_000)
+      else stream.reset('enough')
+      if (run === 20) expect(isClosed).toBe(false)
+      await street.until(() => alice.last(invited.pairing)?.state !== 'comparing')
+    }
+    expect(alice.last(invited.pairing)).toMatchObject({ state: 'failed', code: 'PAIRING_EXHAUSTED' })
+    expect(alice.tries.spentCount).toBe(0)
+    await mallory.stop()
+  })
+
+  test('spend a try on disk before its answer: a store that is lost gives none', async () => {
+    const [alice, bob] = await houses('lost store')
+    const invited = await alice.pairing.invite({})
+    alice.isStoreBroken = true
+    const joined = joinByCode(bob, alice, invited.code)
+    await isOver(bob, joined)
+    expect(bob.last(joined)).toMatchObject({ state: 'failed', code: 'PAIRING_FAILED' })
+    expect(alice.states()).not.toContain('matched')
+    expect([alice.book, bob.book]).toEqual([{}, {}])
   })
 })

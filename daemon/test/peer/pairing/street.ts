@@ -1,5 +1,6 @@
 import type { EventBody } from '@parley/client-sdk/contract'
 import { VirtualClock } from '../../../src/actor/virtual-clock.ts'
+import { DaemonError } from '../../../src/errors.ts'
 import { type Card, makeCard } from '../../../src/identity/card.ts'
 import type { Keyring } from '../../../src/identity/keyring.ts'
 import type { AuditEntry } from '../../../src/observe/audit/port.ts'
@@ -10,6 +11,7 @@ import { Pairing } from '../../../src/peer/pairing/pairing.ts'
 import { Tries } from '../../../src/peer/pairing/tries.ts'
 import { seededRandomBytes } from '../../../src/random.ts'
 import { MemoryDisk, MemoryStore } from '../../../src/store/memory.ts'
+import type { Store } from '../../../src/store/port.ts'
 import { MemoryNetwork } from '../../../src/transport/memory.ts'
 import type { Transport } from '../../../src/transport/port.ts'
 import { identityNamed } from '../../identity/identities.ts'
@@ -86,6 +88,8 @@ export class PairingHouse {
   readonly audit: AuditEntry[] = []
   readonly counters = new Counters()
   readonly failures: object[] = []
+  /** Tries cannot be written while it is. */
+  isStoreBroken = false
   readonly #street: Street
   #boots = 0
   #running:
@@ -140,7 +144,17 @@ export class PairingHouse {
     })
     const transport = this.#wrap(this.#street.transport(this.keyring, [this.address]))
     const card = this.card()
-    const tries = new Tries({ store, sealer, clock })
+    const breakable: Store = {
+      open: () => store.open(),
+      close: () => store.close(),
+      get: (sublevel, key) => store.get(sublevel, key),
+      range: (sublevel, range) => store.range(sublevel, range),
+      batch: async (writes, options) => {
+        if (this.isStoreBroken) throw new DaemonError('STORE_UNAVAILABLE', 'the disk is broken')
+        await store.batch(writes, options)
+      }
+    }
+    const tries = new Tries({ store: breakable, sealer, clock })
     const contacts = new DirectoryContacts(directory, clock)
     const pairing: Pairing = new Pairing({
       ...{ clock, randomBytes, transport, tries, contacts },
