@@ -75,13 +75,13 @@ describe('the audit log', () => {
   it('is read to its end, whatever its pages', async () => {
     // This book of contacts refuses: each call leaves what was wanted, and that it failed.
     for (let i = 0; i < 150; i++) {
-      await expect(parley.peers.add('parley:card:x')).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+      await expect(parley.peers.add('parley:card:x')).rejects.toMatchObject({ code: 'CARD_INVALID' })
     }
     const indexes: number[] = []
     for await (const { index } of parley.audit.entries()) indexes.push(index)
     expect(indexes).toEqual(Array.from({ length: 300 }, (_, i) => i + 1))
     const { count, head, entries } = await parley.audit.page({ after: 299 })
-    expect(entries).toMatchObject([{ index: 300, action: 'peer.added', detail: { failed: 'NOT_SUPPORTED' } }])
+    expect(entries).toMatchObject([{ index: 300, action: 'peer.added', detail: { failed: 'CARD_INVALID' } }])
     expect(await parley.audit.verify()).toEqual({ ok: true, count, head })
   })
 })
