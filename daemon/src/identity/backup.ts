@@ -16,7 +16,7 @@ import { DaemonError } from '../errors.ts'
 import type { RandomBytes } from '../random.ts'
 import { SUBLEVELS, type Sublevel } from '../store/port.ts'
 import { FieldReader, joinBytes, lengthPrefixed, sameBytes, textBytes, u64Bytes } from './fields.ts'
-import { decodeKeyring, type Keyring } from './keyring.ts'
+import { decodeKeyring, type Keyring, NO_AUDIT } from './keyring.ts'
 import { openWithPassphrase, sealWithPassphrase } from './keyring-lock.ts'
 
 const LABEL = textBytes('parley/backup/v1\0')
@@ -47,7 +47,8 @@ export async function sealBackup(
   passphrase: Uint8Array,
   randomBytes: RandomBytes
 ): Promise<Uint8Array> {
-  const keyring = backup.keyring.encode()
+  // The audit log stays where it was written.
+  const keyring = backup.keyring.with({ auditHead: NO_AUDIT }).encode()
   const fields = [u64Bytes(backup.schema), keyring]
   for (const { sublevel, key, content } of backup.records) fields.push(textBytes(sublevel), key, content)
   const content = joinBytes(...fields.map(lengthPrefixed))

@@ -246,6 +246,9 @@ export class Keyring {
   }
 }
 
+/** Of a daemon whose audit log begins. */
+export const NO_AUDIT: AuditHead = { count: 0, head: new Uint8Array(KEY_BYTES) }
+
 export interface CreateIdentityOptions {
   /** Absent: `<user>@<host>-<5 base32 characters of the key's hash>`. */
   readonly id?: string
@@ -285,7 +288,7 @@ export function createOtherKeys(
     tokenFernetKeys: [randomBytes(KEY_BYTES).slice()],
     ticketKeys: [randomBytes(TICKET_KEY_BYTES).slice()],
     auditKey: randomBytes(KEY_BYTES).slice(),
-    auditHead: { count: 0, head: new Uint8Array(KEY_BYTES) },
+    auditHead: NO_AUDIT,
     opaqueSetup: new Uint8Array(0),
     formerIdentities: [],
     chain: []

@@ -144,6 +144,7 @@ describe('a backup of an identity', () => {
     expect((await restored.parley(['wait', '--for', 'peer=bob', '--timeout', '20s'])).code).toBe(0)
     const after = await restored.parley(['send', 'bob', 'after', '--wait', 'stored'])
     expect(after.code).toBe(0)
+    expect((await restored.parley(['audit', 'verify'])).code).toBe(0)
     const epochOf = (sent: { stdout: string }): string => sent.stdout.trim().split('.')[0] ?? ''
     expect(epochOf(after)).not.toBe(epochOf(first))
     const heard = await bob.parley(['listen', '--json', '--count', '2'])
