@@ -197,7 +197,12 @@ export class OutgoingTransfer extends Transfer<OutgoingMail> implements Behaviou
   protected override appWent(): void {
     this.#dialTimer?.cancel()
     this.#dialTimer = undefined
-    this.link?.close('STOPPING', 'the program has left')
+    const { link } = this
+    this.link = undefined
+    // That it was closed from here tells the program that comes next nothing of the peer.
+    this.lastEnd = undefined
+    link?.close('STOPPING', 'the program has left')
+    this.#place.paused()
   }
 
   protected override linkLost(): void {

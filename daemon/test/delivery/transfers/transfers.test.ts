@@ -106,6 +106,19 @@ describe('a file between two contacts', () => {
     expect(Buffer.compare(disk.bytes, file)).toBe(0)
   })
 
+  it('says nothing of the stream that its own program left, when that comes back', async () => {
+    const town = await TransferTown.start()
+    const file = fileOf(2)
+    const first = new SendingProgram(town.alice, 'bob', ID, file)
+    await offered(town)
+    first.app.leave()
+    await expect(town.run(first.finished)).rejects.toMatchObject({ code: 'STOPPED' })
+    const second = new SendingProgram(town.alice, 'bob', ID, file)
+    expect(await town.alice.list()).toMatchObject([{ waitsFor: 'peer', lastEnd: null }])
+    await town.run(new ReceivingProgram(town.bob, ID, new Disk()).finished)
+    await town.run(second.finished)
+  })
+
   it('is had by one program at a time', async () => {
     const town = await TransferTown.start()
     new SendingProgram(town.alice, 'bob', ID, fileOf(40))
