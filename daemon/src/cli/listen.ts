@@ -43,7 +43,13 @@ export function registerListen(program: Command, cli: CommandContext): void {
 
 function parseFrom(text: string): From {
   if (text === 'start' || text === 'now') return text
-  return { after: parseCount(text) - 1 }
+  if (!/^[1-9]\d{0,14}$/.test(text)) {
+    throw new UsageError(
+      `"${oneLine(text)}" is no place to begin`,
+      'Write start, now, or the index of a message, as `parley listen --json` prints it.'
+    )
+  }
+  return { after: Number(text) - 1 }
 }
 
 async function listen(cli: CommandContext, options: ListenOptions): Promise<void> {

@@ -30,7 +30,10 @@ const DURATION_MS_MAX = 365 * 86_400_000
 export function parseDuration(text: string): number {
   const found = /^(\d{1,12}(?:\.\d{1,3})?)(ms|s|m|h|d)?$/.exec(text)
   const ms = Math.round(Number(found?.[1]) * (UNITS[found?.[2] ?? 's'] ?? Number.NaN))
-  if (!(ms >= 1 && ms <= DURATION_MS_MAX)) {
+  if (ms > DURATION_MS_MAX) {
+    throw new UsageError(`"${oneLine(text)}" is more than ${durationText(DURATION_MS_MAX)}`, 'Give a shorter time.')
+  }
+  if (!(ms >= 1)) {
     throw new UsageError(`"${oneLine(text)}" is no duration`, 'Write it like 500ms, 10s, 2m, 1h or 1d.')
   }
   return ms

@@ -18,6 +18,10 @@ describe('text', () => {
     expect(() => parseDuration(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 
+  it('names the longest duration for one that is longer', () => {
+    expect(() => parseDuration('100000d')).toThrow(/more than 365 d/)
+  })
+
   it.each(['0', '-1', '1.5', '', 'x', '9'.repeat(16)])('refuses the count %j', text => {
     expect(() => parseCount(text)).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })

@@ -172,14 +172,24 @@ describe('files by the command line', () => {
     expect(readFileSync(join(to, 'other.bin')).equals(bytes)).toBe(true)
   })
 
-  it('end with 6 when their time is over, with 1 for nobody, and with 2 for no file', async () => {
+  it('end with 6 when their time is over, and with 1 for nobody, for no file and for a name that must not travel', async () => {
     const path = source('late.bin', Buffer.from('late'))
     const late = await alice.parley(['send-file', 'bob', path, '--timeout', '300ms', '--json'])
     expect(late.code).toBe(6)
     expect(JSON.parse(late.stderr.trim().split('\n').at(-1) as string)).toMatchObject({ error: { code: 'TIMED_OUT' } })
     expect(await alice.parley(['send-file', 'nobody', path])).toMatchObject({ code: 1, stdout: '' })
-    expect(await alice.parley(['send-file', 'bob', join(root, 'nothing')])).toMatchObject({ code: 2, stdout: '' })
-    expect(await alice.parley(['send-file', 'bob', root])).toMatchObject({ code: 2, stdout: '' })
+    const refused: readonly (readonly [string, RegExp])[] = [
+      [join(root, 'nothing'), /there is no file .*nothing/],
+      [join(path, 'inside'), /there is no file .*inside/],
+      [root, /is no regular file/],
+      [source('bell\u0007.bin', Buffer.from('x')), /bell\ufffd\.bin has control characters.*next: Rename it/s],
+      [source('two\nlines', Buffer.from('x')), /two.*lines has control characters.*next: Rename it/s]
+    ]
+    for (const [file, words] of refused) {
+      const { code, stdout, stderr } = await alice.parley(['send-file', 'bob', file])
+      expect([code, stdout]).toEqual([1, ''])
+      expect(stderr).toMatch(words)
+    }
     expect(await alice.parley(['send-file', 'bob', path, '--resume', 'short'])).toMatchObject({ code: 1 })
   })
 })
