@@ -102,11 +102,28 @@ export interface PeerSurroundings {
   readonly isAllowed: boolean
   /** Of the health component of this peer. */
   readonly trouble: string | undefined
+  /** That of the store here, while it cannot be used. */
+  readonly storeTrouble: string | undefined
 }
 
 /** Why a peer is as it is. */
 export function whyPeer(peer: PeerInfo, surroundings: PeerSurroundings): Why {
-  return { subject: 'peer', ...filled(peerLines(peer, surroundings), peer.name, '') }
+  const found = peerLines(peer, surroundings)
+  const { storeTrouble } = surroundings
+  const explained = storeTrouble === undefined ? found : { ...found, ...storeLines(storeTrouble, found.cause) }
+  return { subject: 'peer', ...filled(explained, peer.name, '') }
+}
+
+/** Why nothing is known of a message: the store here, which has it or not, cannot be used. */
+export function whyStore(storeTrouble: string): Why {
+  return { subject: 'message', state: 'unknown', ...storeLines(storeTrouble, 'what it kept is known again with it') }
+}
+
+function storeLines(storeTrouble: string, rest: string): Lines {
+  return lines(
+    `the store here cannot be used (${storeTrouble}): nothing that is kept goes out or comes in; ${rest}`,
+    WAITS.store.action
+  )
 }
 
 interface Explained extends Lines {

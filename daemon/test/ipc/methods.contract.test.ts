@@ -154,6 +154,15 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     expect(errorOf(await client.call('node.why', { subject: `${'0'.repeat(32)}.1025.1` }))).toBe('NO_SUCH_MESSAGE')
   })
 
+  it('node.why names the store here first while that is lost', async () => {
+    rig.health.report('store', { state: 'down', code: 'STORE_UNAVAILABLE' })
+    for (const subject of ['bob', `${'0'.repeat(32)}.1025.1`]) {
+      const { result } = await client.call('node.why', { subject })
+      expect(result?.['cause']).toMatch(/^the store here cannot be used \(STORE_UNAVAILABLE\)/)
+      expect(result?.['action']).toMatch(/disk/)
+    }
+  })
+
   it('requests.send tells why there is no answer, and whether it may have been done', async () => {
     const ask = (params: object) => client.call('requests.send', { name: 'sum', body: body('1 2'), ...params })
     const failureOf = async (params: object) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { MessageFacts } from '../../src/delivery/outbox-api.ts'
 import { type PeerSurroundings, whyMessage, whyPeer } from '../../src/observe/why.ts'
 
-const AROUND: PeerSurroundings = { nowMs: 10_000, isAllowed: true, trouble: undefined }
+const AROUND: PeerSurroundings = { nowMs: 10_000, isAllowed: true, trouble: undefined, storeTrouble: undefined }
 const UP: PeerSessionInfo = { state: 'established', since: 5_000, features: ['durable', 'requests'] }
 
 function peerInfo(session: PeerSessionInfo, more: Partial<PeerInfo> = {}): PeerInfo {
@@ -44,6 +44,14 @@ describe('why a peer', () => {
     ['blocked', peerInfo(UP, { trust: 'blocked' }), { isAllowed: false }, 'blocked', /blocked/, /block bob --off/],
     ['untrusted', peerInfo(UP), { isAllowed: false }, 'untrusted', /bob is known/, /Verify/],
     ['quarantined', peerInfo(offline('FAILED')), { trouble: 'QUARANTINED' }, 'quarantined', /too often/, /restart/],
+    [
+      'waiting for the store here, which is named first',
+      peerInfo(UP),
+      { storeTrouble: 'STORE_UNAVAILABLE' },
+      'established',
+      /^the store here cannot be used \(STORE_UNAVAILABLE\).*bob is in session/,
+      /Look at the disk/
+    ],
     [
       'with a queue',
       peerInfo(UP, { queue: { messages: 2, bytes: 9 } }),
