@@ -346,8 +346,9 @@ export class Apps {
       for await (const event of client.events({ after: 'start', signal: stop.signal })) {
         if (event.kind === 'gap' || this.#isOld(event.cursor)) continue
         if (event.kind === 'message.state') {
+          const reload = this.host.reloadsAt(event.at)
           for (let offset = 0; offset < event.count; offset++)
-            model.told(name, idAfter(event.first, offset), event, 'event', this.host.reloads)
+            model.told(name, idAfter(event.first, offset), event, 'event', reload)
         } else if (event.kind === 'peer.lost-state') {
           for (let offset = 0; offset < event.count; offset++) model.forgotten(name, idAfter(event.first, offset))
           tally.add('peer.lost-state')

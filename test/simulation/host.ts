@@ -55,6 +55,7 @@ interface Boot {
   readonly node: ParleyNode
 }
 
+const DAY_MS = 24 * 60 * 60 * 1_000
 const SOCKET_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 
 /** A daemon with its disk, and apps that live through its restarts. */
@@ -66,12 +67,13 @@ export class Host {
   generation = 0
   /** When its daemon was last up, by the world's clock. */
   bootedMs = 0
-  /** How often a daemon of it has read its store. */
-  reloads = 0
   readonly #deps: HostDeps
   readonly #config: Config
   readonly #sockets = new Set<FaultySocket>()
   readonly #duplicated: FaultyStream[] = []
+  /** When its daemons read their store, in milliseconds since the clock's start. */
+  readonly #reloadedMs: number[] = []
+  readonly #startedAt: number
   #disk = new MemoryDisk()
   #features: readonly string[] | undefined
   #apps: MemoryAppServer
@@ -86,6 +88,7 @@ export class Host {
     this.name = name
     this.#deps = deps
     this.#features = deps.features
+    this.#startedAt = Math.floor(deps.clock.wallMs() - deps.clock.monotonicMs())
     this.random = seededRandom(`host ${name} ${deps.seed}`)
     this.#config = makeConfig({
       node: { profile: 'test' },
@@ -96,6 +99,20 @@ export class Host {
     const randomBytes = seededRandomBytes(`identity ${name} ${deps.seed}`)
     const now = deps.clock.wallMs()
     this.#keys = heldInMemory(createIdentity({ id: name, user: 'u', host: 'h', now, randomBytes }))
+  }
+
+  /** How often a daemon of it has read its store. */
+  get reloads(): number {
+    return this.#reloadedMs.length
+  }
+
+  /**
+   * The same when an event happened, which an app may hear of long after. `at` is by the wall clock, whose steps are whole days, where no seed is as
+   * long as one.
+   */
+  reloadsAt(at: number): number {
+    const atMs = (((at - this.#startedAt) % DAY_MS) + DAY_MS) % DAY_MS
+    return this.#reloadedMs.filter(reloadedMs => reloadedMs <= atMs).length
   }
 
   get keyring(): Keyring {
@@ -147,7 +164,7 @@ export class Host {
   async start(): Promise<void> {
     if (this.#boot !== undefined || this.#starting !== undefined) return
     const boot = this.#newBoot()
-    this.reloads++
+    this.#noteReload()
     this.#starting = boot
     const gone = new Promise<void>(resolve => {
       this.#onKilled = resolve
@@ -247,6 +264,10 @@ export class Host {
     this.generation++
   }
 
+  #noteReload(): void {
+    this.#reloadedMs.push(Math.floor(this.#deps.clock.monotonicMs()))
+  }
+
   #bury(boot: Boot): void {
     this.#duplicated.push(...boot.transport.duplicated)
   }
@@ -274,10 +295,11 @@ export class Host {
         randomBytes,
         onChange: availability => {
           if (availability.isAvailable) {
-            this.reloads++
+            this.#noteReload()
             count('store reopened')
           }
-          if (boot !== undefined && boot === this.#boot) boot.node.storeChanged(availability)
+          if (boot !== undefined && (boot === this.#boot || boot === this.#starting))
+            boot.node.storeChanged(availability)
         }
       },
       { backOffMs: limits.storeBackOffMinMs, backOffMaxMs: limits.storeBackOffMaxMs }

@@ -73,6 +73,11 @@ export class Model {
     }
     if (how === 'event') sent.events.add(state)
     const { told } = sent
+    // What was told before the store was read anew, and is heard after.
+    if (told !== undefined && reload < told.reload) {
+      sent.was.add(state)
+      return
+    }
     // A sender that reads its store anew learns again from its peer what it had not put on disk; one that was restored knows nothing of it.
     const wasRestored = this.#wasRestored(from)
     const isNew = told === undefined || told.reload !== reload || wasRestored
@@ -238,8 +243,11 @@ export class Model {
       this.fault(`${token} (${sent.id}) is ${told.state} and no app saw it`)
   }
 
-  #judgeNever({ token, told, from, was }: Sent): void {
+  #judgeNever({ token, told, from, to, was }: Sent): void {
     if (this.#wasRestored(from)) return
+    // What a receiver had before it was restored, it may skip now.
+    const generation = this.#generations.get(to) ?? 0
+    if (generation > 0 && this.#byToken.get(token)?.some(entry => entry.generation === generation) !== true) return
     if (told?.state === 'cancelled' || (told?.state === 'expired' && told.reached === 'no'))
       this.fault(`${token} is ${told.state} and was delivered (told: ${[...was].join(', ')})`)
   }

@@ -125,12 +125,8 @@ const reuseNumbers: Wraps = {
       'attach',
       attach =>
         function (this: Outbox, contact: string, session: OutgoingSession) {
-          const { start, messageBytesMax } = session
-          return attach.call(this, contact, {
-            start: start === 'sent' ? start : 'stored',
-            messageBytesMax,
-            wake: () => session.wake()
-          })
+          const { messageBytesMax } = session
+          return attach.call(this, contact, { start: 'stored', messageBytesMax, wake: () => session.wake() })
         }
     )
 }

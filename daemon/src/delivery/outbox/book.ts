@@ -26,6 +26,7 @@ import {
   TIME,
   TIME_KEY
 } from './records.ts'
+import { statesOf } from './states.ts'
 
 export interface OutboxOptions {
   readonly laneCountMax: number
@@ -67,6 +68,16 @@ export interface BookDeps extends OutboxDeps {
   readonly failed: (error: unknown) => void
 }
 
+type TellMore = { readonly reached?: 'no' | 'maybe'; readonly reason?: string }
+
+/** That messages have come further, which waits for the disk. */
+export interface Untold extends TellMore {
+  readonly lane: Lane
+  readonly from: number
+  readonly to: number
+  readonly state: MessageState
+}
+
 /** What a receipt changed waits so long for company on its way to the disk. */
 const TIDY_DELAY_MS = 200
 
@@ -79,6 +90,8 @@ export class Book {
   readonly contacts: Map<string, ContactLanes> = new Map()
   /** By every epoch that is or was theirs. */
   readonly epochs: Map<string, ContactLanes> = new Map()
+  /** What was to be told once it was on disk, and is not. */
+  readonly untold: Set<Untold> = new Set()
   isLost = false
   messageCount = 0
   bytes = 0
@@ -240,16 +253,42 @@ export class Book {
   }
 
   /** Tells that messages have come further, under the IDs that their app was given. */
-  tell(
+  tell(lane: Lane, from: number, to: number, state: MessageState, more: TellMore = {}): void {
+    const { contact, channel } = lane
+    for (const named of lane.named(from, to)) {
+      this.deps.emit({ kind: 'message.state', contact, channel, ...idsOf(named), state, ...more })
+    }
+  }
+
+  /** As `tell`, once what was given to be written is on disk, where that is still so then. */
+  tellSynced(
     lane: Lane,
     from: number,
     to: number,
     state: MessageState,
-    more: { readonly reached?: 'no' | 'maybe'; readonly reason?: string } = {}
+    more: TellMore = {},
+    isSoStill: () => boolean = () => true
   ): void {
-    const { contact, channel } = lane
-    for (const named of lane.named(from, to)) {
-      this.deps.emit({ kind: 'message.state', contact, channel, ...idsOf(named), state, ...more })
+    const untold: Untold = { lane, from, to, state, ...more }
+    this.untold.add(untold)
+    this.commit.afterwards(() => {
+      this.untold.delete(untold)
+      if (isSoStill()) this.tell(lane, from, to, state, more)
+    })
+  }
+
+  /** Tells what the book before this one had no time for, as far as the disk says that it is so: its batch failed and is there all the same. */
+  tellLate({ lane: before, from, to, state, ...more }: Untold): void {
+    const contact = this.contacts.get(before.contact)
+    const lane = contact?.lanes.get(before.number)
+    if (lane?.epoch === before.epoch) {
+      for (const range of statesOf(lane, from, to, number => contact?.lanes.get(number))) {
+        const { from: low, to: high, state: now, ...how } = range
+        if (now === state) this.tell(lane, low, high, now, how)
+      }
+    } else if (contact === undefined || contact.epoch !== before.epoch || before.number < contact.nextLane) {
+      // The lane is gone, with all that was in it.
+      this.tell(before, from, to, state, more)
     }
   }
 

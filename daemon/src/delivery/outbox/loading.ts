@@ -228,9 +228,9 @@ function lose(book: Book, lane: Lane, from: number, to: number): void {
   lane.reject(from, to, 'RECORD_DAMAGED')
   book.changeEntry(entry)
   book.writeLane(lane)
+  book.tellSynced(lane, from, to, 'rejected', { reason: 'RECORD_DAMAGED' })
   book.commit.afterwards(() => {
     book.entrySynced(entry)
-    book.tell(lane, from, to, 'rejected', { reason: 'RECORD_DAMAGED' })
     tellDamage(book, lane, from, to)
   })
 }

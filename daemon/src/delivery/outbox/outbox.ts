@@ -9,7 +9,7 @@ import type { DurableSending, LaneMark, OutgoingAttachment, OutgoingSession, Rec
 import { accept } from './accepting.ts'
 import { factsById, placesById, queueOf, statesById } from './answers.ts'
 import { Attachment } from './attachment.ts'
-import type { Book, OutboxDeps } from './book.ts'
+import type { Book, OutboxDeps, Untold } from './book.ts'
 import type { ContactLanes } from './contact-lanes.ts'
 import type { ElapsedClock } from './elapsed-clock.ts'
 import { loadOutbox } from './loading.ts'
@@ -45,6 +45,8 @@ export class Outbox implements OutboxApi, DurableSending {
   /** Goes on over losses of the store. */
   #elapsed: ElapsedClock | undefined
   #isStopping = false
+  /** What apps were to be told when the store was lost. */
+  #untold: readonly Untold[] = []
   #batchCount = 0
   #messageCount = 0
 
@@ -76,6 +78,7 @@ export class Outbox implements OutboxApi, DurableSending {
     this.#batchCount += live.book.commit.batchCount
     this.#messageCount += live.book.committedMessages
     live.book.lose()
+    this.#untold = [...this.#untold, ...live.book.untold]
   }
 
   /** Reads everything anew. Sessions from before take nothing any more. @throws {DaemonError} as `open` */
@@ -94,7 +97,11 @@ export class Outbox implements OutboxApi, DurableSending {
     if (isLost) throw unavailable('no')
     const removing = new Removing(book)
     this.#live = { book, sendKeys, removing, settling: new Settling(book, removing) }
-    this.#actor.run(() => this.#forgetStrangers(book, removing))
+    this.#actor.run(() => {
+      for (const untold of this.#untold) book.tellLate(untold)
+      this.#untold = []
+      this.#forgetStrangers(book, removing)
+    })
     this.#tick()
   }
 

@@ -46,7 +46,7 @@ export class Removing {
       const entries = lane.within(from, to).filter(entry => entry.kind === 'run')
       const touched = entries.flatMap(entry => this.#cut(entry, number => number >= from && number <= to))
       for (const { from: low, to: high } of lane.cancelled.add(from, to)) {
-        book.commit.afterwards(() => book.tell(lane, low, high, 'cancelled'))
+        book.tellSynced(lane, low, high, 'cancelled')
       }
       book.writeLane(lane)
       return touched
@@ -96,7 +96,6 @@ export class Removing {
     const outcome = entry.maybeDuplicate ? 'maybe' : reached
     book.release(entry)
     const set = outcome === 'no' ? lane.expiredNo : lane.expiredMaybe
-    const tell = () => book.tell(lane, first, last, 'expired', { reached: outcome })
     set.add(first, last)
     entry.kind = 'skip'
     if (lane.unsettled.delete(entry)) {
@@ -106,13 +105,11 @@ export class Removing {
     else book.writeEntry(entry)
     lane.forgetOldest()
     book.writeLane(lane)
-    if (!isSynced) tell()
-    else if (entry.isGone) book.commit.afterwards(tell)
-    else
-      book.commit.afterwards(() => {
-        tell()
-        this.#synced([entry], new Set([lane]))
-      })
+    if (!isSynced) book.tell(lane, first, last, 'expired', { reached: outcome })
+    else {
+      book.tellSynced(lane, first, last, 'expired', { reached: outcome })
+      if (!entry.isGone) this.#afterwards([entry], new Set([lane]))
+    }
   }
 
   /** Skips the messages that are larger than the peer takes. */
@@ -157,7 +154,7 @@ export class Removing {
         book.release(entry)
         book.deleteEntry(entry)
         const { first, last } = entry
-        if (wasWaiting) book.commit.afterwards(() => book.tell(lane, first, last, 'cancelled', { reason: 'REMOVED' }))
+        if (wasWaiting) book.tellSynced(lane, first, last, 'cancelled', { reason: 'REMOVED' })
       }
       this.forgetLane(contact, lane)
     }
@@ -190,22 +187,20 @@ export class Removing {
     if (wasSent) {
       contact.expiring.add(entry)
       // Meanwhile a receipt may have told more.
-      book.commit.afterwards(() => {
-        if (contact.expiring.has(entry)) book.tell(lane, first, last, 'expiring')
-      })
+      book.tellSynced(lane, first, last, 'expiring', {}, () => contact.expiring.has(entry))
       return
     }
     const reached = entry.maybeDuplicate ? 'maybe' : 'no'
     const set = reached === 'no' ? lane.expiredNo : lane.expiredMaybe
     set.add(first, last)
     book.writeLane(lane)
-    book.commit.afterwards(() => book.tell(lane, first, last, 'expired', { reached }))
+    book.tellSynced(lane, first, last, 'expired', { reached })
   }
 
   #rejectHere(lane: Lane, from: number, to: number, reason: string): void {
     const book = this.#book
     for (const range of lane.reject(from, to, reason)) {
-      book.commit.afterwards(() => book.tell(lane, range.from, range.to, 'rejected', { reason }))
+      book.tellSynced(lane, range.from, range.to, 'rejected', { reason })
     }
   }
 

@@ -1,7 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { Counters } from '../../../src/observe/counters.ts'
 import { Metrics } from '../../../src/observe/metrics.ts'
-import { crash, DAY, openOutbox, request, send, states, TestSession, text } from './support.ts'
+import {
+  crash,
+  DAY,
+  HOUR,
+  openOutbox,
+  request,
+  send,
+  states,
+  type TestOutbox,
+  TestSession,
+  text,
+  told
+} from './support.ts'
 
 describe('Outbox from its start to its end', () => {
   it('puts what it was given on disk before it ends, and refuses what comes then', async () => {
@@ -90,6 +102,57 @@ describe('Outbox from its start to its end', () => {
     next.drain()
     expect(next.bodies()).toEqual(['b'])
     expect(after.events.filter(({ kind }) => kind === 'store.rolled-back')).toEqual([])
+  })
+})
+
+describe('Outbox whose store fails with what was to be told', () => {
+  const doomed = async (isWrittenAllTheSame: boolean) => {
+    const test = await openOutbox()
+    const id = await send(test, ['a', 'b'], { ttlMs: HOUR })
+    await send(test, ['c'], { contact: 'carol', ttlMs: HOUR })
+    test.events.length = 0
+    Object.assign(test.store, { isFailing: true, isWrittenAllTheSame })
+    return { test, id }
+  }
+  const comeBack = async (test: TestOutbox) => {
+    expect(told(test)).toEqual([])
+    test.store.isFailing = false
+    await test.outbox.reload()
+    await test.clock.settle()
+  }
+
+  it('tells of a cancel that is on the disk all the same', async () => {
+    const { test, id } = await doomed(true)
+    await expect(test.outbox.cancel(id, 1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await comeBack(test)
+    expect(told(test)).toEqual(['cancelled 1025.1+1'])
+    expect(states(test, id, 2)).toEqual(['cancelled', 'accepted'])
+    await test.outbox.reload()
+    expect(told(test)).toHaveLength(1)
+  })
+
+  it('tells nothing of a cancel that is not', async () => {
+    const { test, id } = await doomed(false)
+    await expect(test.outbox.cancel(id, 1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await comeBack(test)
+    expect(told(test)).toEqual([])
+    expect(states(test, id, 2)).toEqual(['accepted', 'accepted'])
+  })
+
+  it('tells of messages that have expired', async () => {
+    const { test } = await doomed(true)
+    await test.clock.advance(HOUR + 1)
+    await comeBack(test)
+    expect(told(test).sort()).toEqual(['expired/no 1025.1+1', 'expired/no 1025.1+2'])
+  })
+
+  it('tells of the queue of a contact that was removed', async () => {
+    const { test } = await doomed(true)
+    test.outbox.forgetContact('bob')
+    await test.clock.settle()
+    await comeBack(test)
+    expect(told(test)).toEqual(['cancelled/REMOVED 1025.1+2'])
+    expect(test.outbox.queue('bob').messages).toBe(0)
   })
 })
 

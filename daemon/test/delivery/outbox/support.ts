@@ -49,6 +49,8 @@ export class TestStore implements Store {
   batchCount = 0
   getCount = 0
   isFailing = false
+  /** What fails is on the disk all the same. */
+  isWrittenAllTheSame = false
   #held: (() => void)[] | undefined
 
   constructor(disk: MemoryDisk) {
@@ -82,6 +84,7 @@ export class TestStore implements Store {
 
   async batch(writes: readonly StoreWrite[], options: { readonly sync: boolean }): Promise<void> {
     if (this.#held !== undefined) await new Promise<void>(resolve => this.#held?.push(resolve))
+    if (this.isFailing && this.isWrittenAllTheSame) await this.#inner.batch(writes, options)
     if (this.isFailing) throw new DaemonError('STORE_UNAVAILABLE', 'no space left in the test')
     this.batchCount++
     await this.#inner.batch(writes, options)
