@@ -1,6 +1,6 @@
 import type { Clock, Timer } from './clock.ts'
 import type { Connection } from './connection.ts'
-import type { ParleyError } from './errors.ts'
+import { ParleyError } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Acks } from './message.ts'
 
@@ -8,6 +8,9 @@ import type { Acks } from './message.ts'
 interface Group {
   index: number
   readonly reason: string | undefined
+  readonly place: string
+  /** It was said before, and the answer was lost. */
+  isAgain: boolean
   readonly promise: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -26,6 +29,9 @@ export class Acker implements Acks {
   readonly #link: Link
   readonly #clock: Clock
   #inbox: string
+  /** How often a seek has moved the cursor. */
+  #moveCount = 0
+  #acknowledged = 0
   /** In order; the first is in flight where `#isAsking`. */
   #groups: Group[] = []
   #isAsking = false
@@ -46,18 +52,35 @@ export class Acker implements Acks {
     })
   }
 
-  /** Acknowledges everything up to and including `index`; what came from an inbox that is gone needs no ack and resolves. */
-  ack(inbox: string, index: number): Promise<void> {
+  get place(): string {
+    return `${this.#inbox}/${this.#moveCount}`
+  }
+
+  /** The highest index that the daemon has confirmed since a seek last moved the cursor. */
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  /** A seek has moved the cursor: what was given before is not acknowledged any more, nor refused. */
+  moved(): void {
+    this.#moveCount++
+    this.#acknowledged = 0
+    for (const group of this.#groups.splice(this.#isAsking ? 1 : 0)) settleStale(group)
+    this.#tellSettled()
+  }
+
+  /** Acknowledges everything up to and including `index`; what came from an inbox that is gone, or before a seek, needs no ack and resolves. */
+  ack(place: string, index: number): Promise<void> {
     const last = this.#groups.at(-1)
     const isOpen = last !== undefined && last.reason === undefined && !(this.#isAsking && this.#groups.length === 1)
-    if (!isOpen || inbox !== this.#inbox || this.#link.ended !== undefined) return this.#add(inbox, index, undefined)
+    if (!isOpen || place !== this.place || this.#link.ended !== undefined) return this.#add(place, index, undefined)
     last.index = Math.max(last.index, index)
     return last.promise
   }
 
   /** Acknowledges everything before `index` and refuses the message there. */
-  reject(inbox: string, index: number, reason: string): Promise<void> {
-    return this.#add(inbox, index, reason)
+  reject(place: string, index: number, reason: string): Promise<void> {
+    return this.#add(place, index, reason)
   }
 
   /** Resolves once no ack is open, or the daemon is away or cannot write: then what is open must wait for it. */
@@ -70,10 +93,13 @@ export class Acker implements Acks {
     return this.#groups.length === 0 || this.#pause !== undefined || this.#link.connection === undefined
   }
 
-  #add(inbox: string, index: number, reason: string | undefined): Promise<void> {
+  #add(place: string, index: number, reason: string | undefined): Promise<void> {
     if (this.#link.ended !== undefined) return Promise.reject(this.#link.ended)
-    if (inbox !== this.#inbox) return Promise.resolve()
-    const group = newGroup(index, reason)
+    const group = newGroup(place, index, reason)
+    if (place !== this.place) {
+      settleStale(group)
+      return group.promise
+    }
     this.#groups.push(group)
     this.#schedule()
     return group.promise
@@ -99,7 +125,10 @@ export class Acker implements Acks {
   #ask(connection: Connection, group: Group): void {
     const { index, reason } = group
     const reader = {
-      ok: () => this.#settle(group, group.resolve),
+      ok: () => {
+        if (group.place === this.place) this.#acknowledged = Math.max(this.#acknowledged, index)
+        this.#settle(group, group.resolve)
+      },
       failed: (error: ParleyError) => this.#failed(group, error)
     }
     const params = { consumer: this.#consumer, index }
@@ -108,7 +137,16 @@ export class Acker implements Acks {
   }
 
   #failed(group: Group, error: ParleyError): void {
-    if (error.code === 'STORE_UNAVAILABLE') {
+    const isPassing = ['STORE_UNAVAILABLE', 'DAEMON_UNREACHABLE', 'SHUTTING_DOWN'].includes(error.code)
+    if (isPassing && group.place !== this.place) {
+      this.#settle(group, () => settleStale(group))
+      return
+    }
+    if (isPassing) group.isAgain = true
+    // What was refused the first time is behind the cursor.
+    const isDone = group.isAgain && group.reason !== undefined && error.code === 'INVALID_PARAMS'
+    if (isDone) this.#settle(group, group.resolve)
+    else if (error.code === 'STORE_UNAVAILABLE') {
       this.#reopen()
       this.#flushLater()
     } else if (error.code === 'DAEMON_UNREACHABLE' || error.code === 'SHUTTING_DOWN') this.#reopen()
@@ -148,6 +186,7 @@ export class Acker implements Acks {
     this.#pause = undefined
     if (inbox !== this.#inbox) {
       this.#inbox = inbox
+      this.#acknowledged = 0
       for (const group of this.#groups.splice(0)) group.resolve()
     }
     this.#flush()
@@ -166,8 +205,15 @@ export class Acker implements Acks {
   }
 }
 
-function newGroup(index: number, reason: string | undefined): Group {
-  const group = { index, reason, ...Promise.withResolvers<void>() }
+/** Of a place that is no more: an ack needs not be said there, and nobody can be refused. */
+function settleStale({ reason, resolve, reject }: Group): void {
+  if (reason === undefined) resolve()
+  else
+    reject(new ParleyError('INVALID_PARAMS', 'The cursor was moved since this message came, or its inbox is no more.'))
+}
+
+function newGroup(place: string, index: number, reason: string | undefined): Group {
+  const group = { index, reason, place, isAgain: false, ...Promise.withResolvers<void>() }
   // An app need not wait for an ack: one that failed means that the message comes again.
   group.promise.catch(() => undefined)
   return group

@@ -175,7 +175,7 @@ export class Client implements AsyncDisposable {
         link: this.#link,
         clock: this.#clock,
         acks: acker ?? LOOK,
-        acksSettled: async () => acker?.settled(),
+        acker,
         onOver: over => this.#streams.delete(over)
       }
     )
@@ -200,8 +200,8 @@ export class Client implements AsyncDisposable {
       ...(waitMs !== undefined && { waitMs })
     }
     const { runs, next } = await this.#fetcher.fetch(params, signal)
-    const { inbox } = this.#link.hello
-    const messages = runs.flatMap(run => run.bodies.map((_, offset) => new Message({ run, inbox, acks }, offset)))
+    const { place } = acks
+    const messages = runs.flatMap(run => run.bodies.map((_, offset) => new Message({ run, place, acks }, offset)))
     return { messages, next }
   }
 
@@ -326,6 +326,7 @@ export class Client implements AsyncDisposable {
 
 /** A look has no cursor that could move. */
 const LOOK: Acks = {
+  place: '',
   ack: async () => Promise.reject(new ParleyError('NO_SUCH_CONSUMER', 'A look cannot acknowledge.')),
   reject: async () => Promise.reject(new ParleyError('NO_SUCH_CONSUMER', 'A look cannot refuse.'))
 }

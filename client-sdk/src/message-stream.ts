@@ -1,3 +1,4 @@
+import type { Acker } from './acker.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Notification } from './codec.ts'
 import type { Connection } from './connection.ts'
@@ -26,7 +27,7 @@ const AGAIN_MS = 500
 
 interface Held {
   readonly run: MessageRun
-  readonly inbox: string
+  readonly place: string
   offset: number
 }
 
@@ -34,8 +35,8 @@ export interface MessageStreamDeps {
   readonly link: Link
   readonly clock: Clock
   readonly acks: Acks
-  /** Resolves once no ack of this consumer is open, or the daemon is away. */
-  readonly acksSettled: () => Promise<void>
+  /** Of a named consumer, the same as `acks`. */
+  readonly acker: Acker | undefined
   readonly onOver: (stream: MessageStream) => void
 }
 
@@ -45,7 +46,8 @@ export interface MessageStreamDeps {
  * It ends (without an error) on `close` of the client, abort of its signal, and when the app leaves its loop. It throws when the
  * subscription cannot go on: `CONSUMER_BUSY`, `TAKEN_OVER` and so on. A lost daemon does not end it: a named consumer goes on at the
  * daemon's cursor, and what the app had before and did not acknowledge is not given to it twice; a look goes on after the last message, or
- * from the start where the daemon's inbox is a new one. Neither does a store that cannot be written for a while.
+ * from the start where the daemon's inbox is a new one. Neither does a store that cannot be written for a while, nor a seek: what came before it and
+ * was not taken is dropped, and the messages from the new place on follow.
  */
 export class MessageStream implements AsyncIterableIterator<Message, undefined>, AsyncDisposable {
   readonly #options: MessageStreamOptions
@@ -143,8 +145,9 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
       ...(from !== undefined && { from }),
       ...(takeover && { takeover })
     }
+    const acknowledged = this.#deps.acker?.acknowledged ?? 0
     connection.request('messages.subscribe', params, {
-      ok: result => this.#subscribed(connection, result),
+      ok: result => this.#subscribed(connection, result, isNewInbox ? 0 : acknowledged),
       failed: error => this.#refused(error)
     })
   }
@@ -155,21 +158,50 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
     return this.#lastIndex === undefined ? this.#options.from : { after: this.#lastIndex }
   }
 
-  #subscribed(connection: Connection, result: { readonly subscription: string; readonly next: number }): void {
+  #subscribed(
+    connection: Connection,
+    result: { readonly subscription: string; readonly next: number },
+    acknowledged: number
+  ): void {
     if (this.#pull.isOver) {
       this.#unsubscribed = unsubscribe(connection, result.subscription)
       return
     }
     this.#isReady = true
     this.#subscription = result.subscription
+    if (this.#deps.acker !== undefined) this.#followSeek(result.next, acknowledged)
     this.#lastIndex ??= result.next - 1
     this.#deps.link.route(result.subscription, (notification, sizeBytes) => this.#notified(notification, sizeBytes))
     this.#ready.resolve()
   }
 
+  /** A seek while there was no subscription: what is behind an ack comes again, or what is held is passed over. */
+  #followSeek(next: number, acknowledged: number): void {
+    const first = this.#held[this.#heldFrom]
+    const isPassedOver =
+      first !== undefined && first.place === this.#deps.acks.place && first.run.first + first.offset < next
+    if (next <= acknowledged || isPassedOver) this.#moved()
+  }
+
+  /** The cursor was moved: what is held belongs to the place before. */
+  #moved(): void {
+    this.#deps.acker?.moved()
+    this.#returnCredit(this.#heldCount, this.#heldBytes)
+    this.#held = []
+    this.#heldFrom = 0
+    this.#heldCount = 0
+    this.#heldBytes = 0
+    this.#skipThrough = 0
+    this.#lastIndex = undefined
+  }
+
   #refused(error: ParleyError): void {
     // The next connection tries again.
     if (error.code === 'DAEMON_UNREACHABLE' || error.code === 'SHUTTING_DOWN') return
+    if (error.code === 'CURSOR_MOVED') {
+      this.#movedByDaemon()
+      return
+    }
     if (this.#isReady && error.code === 'STORE_UNAVAILABLE') this.#subscribeAgain()
     else this.#end(error.code === 'CLOSED' ? undefined : error)
   }
@@ -182,10 +214,20 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
   #endedByDaemon(code: string): void {
     if (this.#subscription !== undefined) this.#deps.link.unroute(this.#subscription)
     this.#subscription = undefined
+    if (code === 'CURSOR_MOVED') {
+      this.#movedByDaemon()
+      return
+    }
     // Where the daemon is going the next one takes over.
     const isRetryable = Object.hasOwn(ERRORS, code) && ERRORS[code as ErrorCode].retryable
     if (isRetryable) this.#subscribeAgain()
     else this.#end(new ParleyError(code))
+  }
+
+  #movedByDaemon(): void {
+    this.#moved()
+    const { connection, hello } = this.#deps.link
+    if (connection !== undefined && !this.#pull.isOver) this.#subscribe(connection, hello)
   }
 
   /** Where the connection outlives the reason. */
@@ -203,7 +245,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
     if (skipped === run.bodies.length) return
     this.#skipThrough = 0
     this.#lastIndex = run.first + run.bodies.length - 1
-    this.#held.push({ run, inbox: this.#inbox as string, offset: skipped })
+    this.#held.push({ run, place: this.#deps.acks.place, offset: skipped })
     this.#heldCount += run.bodies.length - skipped
     this.#heldBytes += bytesOf(run.bodies, skipped, run.bodies.length)
     if (this.#heldBytes > this.#windowBytes() + sizeBytes || this.#heldCount > 2 * WINDOW_COUNT) {
@@ -216,8 +258,8 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
   #take(): Message | undefined {
     const held = this.#held[this.#heldFrom]
     if (held === undefined) return undefined
-    const { run, inbox } = held
-    const message = new Message({ run, inbox, acks: this.#deps.acks }, held.offset)
+    const { run, place } = held
+    const message = new Message({ run, place, acks: this.#deps.acks }, held.offset)
     const bytes = message.body.length
     if (++held.offset === run.bodies.length) this.#dropFirst()
     this.#heldCount--
@@ -278,7 +320,7 @@ export class MessageStream implements AsyncIterableIterator<Message, undefined>,
 
   /** What the app acknowledged is said first, then the consumer is free for others. */
   async #unsubscribe(subscription: string): Promise<void> {
-    await this.#deps.acksSettled()
+    await this.#deps.acker?.settled()
     const { connection } = this.#deps.link
     if (connection !== undefined) await unsubscribe(connection, subscription)
   }

@@ -1,19 +1,21 @@
 import type { MessageRun } from './contract/types.ts'
 import { idAfter } from './receipt.ts'
 
-/** Says what the app made of messages of an inbox. */
+/** Says what the app made of messages. */
 export interface Acks {
+  /** What messages that are given now belong to: an inbox, and where a seek last moved the cursor in it. */
+  readonly place: string
   /** Everything up to and including `index` is dealt with. */
-  ack(inbox: string, index: number): Promise<void>
+  ack(place: string, index: number): Promise<void>
   /** Everything before `index` is, and the message there is refused. */
-  reject(inbox: string, index: number, reason: string): Promise<void>
+  reject(place: string, index: number, reason: string): Promise<void>
 }
 
 /** What the messages of one delivery share. */
 export interface Delivery {
   readonly run: MessageRun
-  /** The inbox whose indexes the run has. */
-  readonly inbox: string
+  /** Of `acks`, when the run came. */
+  readonly place: string
   readonly acks: Acks
 }
 
@@ -102,18 +104,19 @@ export class Message {
    *
    * Acks are cumulative, so acknowledge in order, after the effect. Those of one turn share a call, and a lost daemon is told when it
    * is back; waiting for the promise is only needed before something that must not happen without the ack. It rejects with
-   * `NO_SUCH_CONSUMER` for a look, which has no cursor, and with `CLOSED`.
+   * `NO_SUCH_CONSUMER` for a look, which has no cursor, and with `CLOSED`. After a seek an ack of what was given before does nothing.
    */
   ack(): Promise<void> {
-    return this.#delivery.acks.ack(this.#delivery.inbox, this.index)
+    return this.#delivery.acks.ack(this.#delivery.place, this.index)
   }
 
   /**
    * Refuses this message: its sender is told `rejected` with the reason, at most 200 characters, where it is durable. All before it count as
-   * acknowledged, and the consumer goes on after it.
+   * acknowledged, and the consumer goes on after it. It rejects with `INVALID_PARAMS` where the message was acknowledged already, or was given
+   * before a seek.
    */
   reject(reason: string): Promise<void> {
-    return this.#delivery.acks.reject(this.#delivery.inbox, this.index, reason)
+    return this.#delivery.acks.reject(this.#delivery.place, this.index, reason)
   }
 
   /** Everything but the body. */

@@ -95,6 +95,87 @@ describe('messages after a lost daemon', () => {
     expect(await takeTexts(messages, 1)).toEqual(['a'])
   })
 
+  it('that a seek left behind are dropped, and what comes from the new place is given', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('1', '2', '3') })
+    const old = (await messages.next()).value as Message
+    daemon.app.notify('messages.ended', { subscription: 'sub1', code: 'CURSOR_MOVED' })
+    await clock.settle()
+    expect(daemon.callsOf('messages.subscribe').map(({ credit }) => credit)).toEqual(
+      Array(2).fill(daemon.callsOf('messages.subscribe')[0]?.credit)
+    )
+    daemon.deliver('sub2', { first: 1, bodies: bytes('1', '2'), redelivered: true })
+    expect(await takeTexts(messages, 1)).toEqual(['1'])
+    const anew = (await messages.next()).value as Message
+    expect(anew.text()).toBe('2')
+    await old.ack()
+    await expect(old.reject('no')).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+    expect(daemon.callsOf('messages.ack')).toEqual([])
+    await anew.ack()
+    expect(daemon.callsOf('messages.ack')).toEqual([{ consumer: 'app', index: 2 }])
+  })
+
+  it('that wait for an ack when a seek comes are not acknowledged any more', async () => {
+    const { daemon, parley, clock } = await connected()
+    nameSubscriptions(daemon)
+    const first = Promise.withResolvers<Record<string, never>>()
+    daemon.answers['messages.ack'] = () => first.promise
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('1', '2', '3') })
+    const [one, two, three] = [await messages.next(), await messages.next(), await messages.next()].map(
+      ({ value }) => value as Message
+    )
+    const acks = [one?.ack()]
+    await clock.settle()
+    acks.push(two?.ack())
+    const refusal = three?.reject('no')
+    daemon.app.notify('messages.ended', { subscription: 'sub1', code: 'CURSOR_MOVED' })
+    await expect(refusal).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+    first.resolve({})
+    await Promise.all(acks)
+    expect(daemon.callsOf('messages.ack')).toEqual([{ consumer: 'app', index: 1 }])
+    expect(daemon.callsOf('messages.reject')).toEqual([])
+  })
+
+  it.each([
+    ['back', 1, ['1', '2', '3']],
+    ['forwards', 3, ['3']]
+  ])('that a seek %s left behind while the daemon was away are dropped', async (_where, next, texts) => {
+    const { daemon, parley, away, back } = await connected()
+    nameSubscriptions(daemon)
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('1', '2', '3') })
+    await ((await messages.next()).value as Message).ack()
+    await away()
+    nameSubscriptions(daemon, next)
+    await back()
+    daemon.deliver('sub1', { first: next, bodies: bytes(...texts), redelivered: true })
+    expect(await takeTexts(messages, texts.length)).toEqual(texts)
+  })
+
+  it('that are refused a second time, since the answer was lost, count as refused', async () => {
+    const { daemon, parley, clock, away, back } = await connected()
+    nameSubscriptions(daemon)
+    daemon.answers['messages.reject'] = () => Promise.withResolvers<never>().promise
+    const messages = parley.messages({ consumer: 'app' })
+    await messages.ready()
+    daemon.deliver('sub1', { first: 1, bodies: bytes('1') })
+    const refusal = ((await messages.next()).value as Message).reject('no')
+    await clock.settle()
+    await away()
+    daemon.answers['messages.reject'] = () => {
+      throw new Refusal('INVALID_PARAMS', { retryable: false })
+    }
+    await back()
+    await refusal
+    expect(daemon.callsOf('messages.reject').length).toBe(2)
+  })
+
   it('go on when the store of the daemon is back', async () => {
     const { daemon, parley, clock } = await connected()
     nameSubscriptions(daemon)

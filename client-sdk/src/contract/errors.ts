@@ -184,6 +184,10 @@ export const ERRORS = {
     'See what the message says; data.refusal has its code, where it gave one.'
   ),
   NO_SUCH_REQUEST: final('There is no such request, or it is over.', 'Nothing needs to be done.'),
+  CURSOR_MOVED: again(
+    'The cursor of this consumer was moved by a seek, and its subscription ended by that.',
+    'Drop what came and was not taken, and subscribe again: the SDK does.'
+  ),
   CURSOR_GONE: final(
     'What comes after that cursor is no longer kept.',
     'Read the state again and go on from "now" or "start".'

@@ -85,6 +85,7 @@ export const EXIT_OF_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
   NO_SUCH_CONSUMER: EXIT.usage,
   NO_SUCH_SUBSCRIPTION: EXIT.internal,
   TAKEN_OVER: EXIT.usage,
+  CURSOR_MOVED: EXIT.usage,
   CURSOR_GONE: EXIT.usage,
 
   COMPARE_WAITING: EXIT.usage,

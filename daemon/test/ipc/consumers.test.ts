@@ -24,9 +24,15 @@ describe('consumers over the socket', () => {
     expect((await client.call('consumers.get', { consumer: 'app' })).result).toEqual(info)
     const sought = await client.call('consumers.seek', { consumer: 'app', to: { after: 2 } })
     expect(sought.result).toMatchObject({ cursor: 2, lag: 1 })
+    const { subscription } = result ?? {}
+    expect(await client.notified()).toMatchObject({
+      method: 'messages.ended',
+      params: { subscription, code: 'CURSOR_MOVED' }
+    })
+    const again = await client.call('messages.subscribe', { consumer: 'app', credit })
     expect((await client.notified()).params).toMatchObject({ first: 3, redelivered: true })
     expect(codeOf(await client.call('consumers.remove', { consumer: 'app' }))).toBe('CONSUMER_BUSY')
-    await client.call('messages.unsubscribe', { subscription: result?.['subscription'] })
+    await client.call('messages.unsubscribe', { subscription: again.result?.['subscription'] })
     expect((await client.call('consumers.remove', { consumer: 'app' })).result).toEqual({})
     expect(codeOf(await client.call('consumers.get', { consumer: 'app' }))).toBe('NO_SUCH_CONSUMER')
   })

@@ -32,6 +32,8 @@ export class Consumer {
   next: number
   /** Messages below this index were given at least once. */
   givenEnd: number
+  /** Messages below this index were given since the cursor was last moved by a seek: only those can be acknowledged. */
+  ackEnd: number
   /** The one that reads as this consumer now. */
   reader: Reader | undefined
   isStalled = false
@@ -51,6 +53,7 @@ export class Consumer {
     this.cursor = options.after
     this.next = options.after + 1
     this.givenEnd = options.after + 1
+    this.ackEnd = this.givenEnd
   }
 
   /** The consumer of a record. */
@@ -79,14 +82,23 @@ export class Consumer {
   restore(record: ConsumerRecord): void {
     this.startedAfter = record.startedAfter
     this.cursor = record.cursor
-    this.givenEnd = Math.max(this.givenEnd, record.givenEnd)
+    this.#gaveTo(record.givenEnd)
     this.isReadingOnDisk = record.isReading
     this.rewind()
   }
 
-  /** Goes to another place, forwards or back. What is passed over waits for its ack no more; what it goes back to does again. */
+  /** Everything up to `end` may have been given by a daemon that ended. */
+  mayHaveGiven(end: number): void {
+    this.#gaveTo(end)
+  }
+
+  /**
+   * Goes to another place, forwards or back. What is passed over waits for its ack no more; what it goes back to does again, and an ack of what was
+   * given before says nothing of that.
+   */
   seek(after: number): void {
     this.cursor = after
+    this.ackEnd = after + 1
     this.startedAfter = Math.min(this.startedAfter, after)
     this.rewind()
   }
@@ -121,7 +133,7 @@ export class Consumer {
     this.#unackedCount += end - first
     this.#unackedBytes += bodyBytes
     this.next = end
-    if (end > this.givenEnd) this.givenEnd = end
+    this.#gaveTo(end)
   }
 
   /** Moves the cursor up to `index`, which is above it. */
@@ -146,6 +158,11 @@ export class Consumer {
   /** Whether `entry` waits for this consumer's ack. */
   isOwed(entry: Entry): boolean {
     return entry.end - 1 > this.startedAfter && this.cursor < entry.end - 1
+  }
+
+  #gaveTo(end: number): void {
+    if (end > this.givenEnd) this.givenEnd = end
+    if (end > this.ackEnd) this.ackEnd = end
   }
 
   #ackPart(given: Given, end: number): void {

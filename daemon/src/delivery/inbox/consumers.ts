@@ -111,7 +111,7 @@ export class Consumers {
       // What reads goes on reading, and the disk is to know.
       if (consumer.reader !== undefined) this.write(consumer)
       // A daemon that ended while something read as it cannot know what that was given.
-      if (isStart && record.isReading) consumer.givenEnd = Math.max(consumer.givenEnd, core.log.end)
+      if (isStart && record.isReading) consumer.mayHaveGiven(core.log.end)
     }
     for (const consumer of gone.values()) {
       this.#byName.delete(consumer.name)

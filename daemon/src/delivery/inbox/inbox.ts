@@ -154,8 +154,9 @@ export class Inbox implements Receiving, DurableReceiving {
   }
 
   /**
-   * Acknowledges everything up to and including `index`. Below the cursor it does nothing. Resolves once that is on disk, unless nothing durable
-   * was among it.
+   * Acknowledges everything up to and including `index`. Below the cursor it does nothing, and for what was given before a seek and not since. It
+   * is not asked who acknowledges: a program that was taken over may do so for what it was given. Resolves once that is on disk, unless nothing
+   * durable was among it.
    *
    * @throws {DaemonError} `NO_SUCH_CONSUMER`; `INVALID_PARAMS` for what was never given; `STORE_UNAVAILABLE`
    */
@@ -166,7 +167,7 @@ export class Inbox implements Receiving, DurableReceiving {
   /**
    * Acknowledges everything before `index`, and refuses the message there: its sender is told the reason, of which 200 characters count.
    *
-   * @throws {DaemonError} as `ack`
+   * @throws {DaemonError} as `ack`; `INVALID_PARAMS` for what is acknowledged already, or was given before a seek and not since
    */
   async reject(name: string, index: number, reason: string): Promise<void> {
     await this.#enter(() => this.#ack(name, index, cleanReason(reason)))
@@ -183,7 +184,8 @@ export class Inbox implements Receiving, DurableReceiving {
   }
 
   /**
-   * Moves a consumer's cursor; its reader goes on from there. What is passed over is not handled by it.
+   * Moves a consumer's cursor. A waiting fetch goes on from there; a subscription is ended with `CURSOR_MOVED`, since what it was given and
+   * its program has not taken belongs to the place before. What is passed over is not handled by it.
    *
    * @throws {DaemonError} `NO_SUCH_CONSUMER` `CURSOR_GONE` `STORE_UNAVAILABLE`
    */
@@ -192,6 +194,11 @@ export class Inbox implements Receiving, DurableReceiving {
       this.#assertWritable()
       const found = this.#parts.consumers.get(name)
       found.seek(this.#parts.readers.startOf(to, found.filter))
+      const { reader } = found
+      if (reader !== undefined && !reader.isPull) {
+        this.#close(reader)
+        reader.ended('CURSOR_MOVED')
+      }
       this.#parts.consumers.write(found)
       this.#parts.core.release(found.cursor + 1)
       return found
@@ -310,7 +317,10 @@ export class Inbox implements Receiving, DurableReceiving {
       throw new DaemonError('INVALID_PARAMS', `index: ${index} was not given to ${name}`)
     }
     // What a call before this one acknowledged may not be on disk yet, so this one is answered no sooner.
-    if (index <= consumer.cursor) {
+    if (index <= consumer.cursor || index >= consumer.ackEnd) {
+      if (refusal !== undefined) {
+        throw new DaemonError('INVALID_PARAMS', `index: ${index} does not wait for an answer of ${name}`)
+      }
       // While the store is lost nobody knows what of it is on disk.
       if (this.#isLost) this.#assertWritable()
       return consumer.unsyncedCount > 0 ? this.#parts.commit.synced() : undefined

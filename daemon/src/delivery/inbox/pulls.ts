@@ -126,7 +126,8 @@ export class Pulls {
       if (after >= consumer.givenEnd) {
         throw new DaemonError('INVALID_PARAMS', `from: ${after} was not given to ${consumer.name}`)
       }
-      if (after >= consumer.next || !isHeard) consumer.goOnAfter(after)
+      if (after >= consumer.ackEnd) consumer.rewind()
+      else if (after >= consumer.next || !isHeard) consumer.goOnAfter(after)
     } else if (!isHeard || from === 'start') consumer.rewind()
     if (connection !== undefined) this.#heardBy.set(consumer, connection)
   }

@@ -47,6 +47,20 @@ describe('a consumer', () => {
     ])
   })
 
+  it('takes an ack of a program that was taken over for what that was given, and goes on behind it', async () => {
+    const host = await Host.start()
+    await subscribe(host.inbox)
+    host.session().run(1, 6)
+    await host.settle()
+    const second = await subscribe(host.inbox, { takeover: true, creditMessages: 2 })
+    await host.inbox.ack('app', 4)
+    expect(host.inbox.consumer('app').cursor).toBe(4)
+    await host.inbox.ack('app', 2)
+    expect(host.inbox.consumer('app').cursor).toBe(4)
+    second.addCredit(10, 10_000)
+    expect(second.reading.indexes).toEqual([1, 2, 5, 6])
+  })
+
   it('is one reader at a time, also while its opening is on its way to the disk', async () => {
     const host = await Host.start()
     const opening = subscribe(host.inbox, { by: 'first' })
@@ -71,7 +85,7 @@ describe('a consumer', () => {
 })
 
 describe('seeking', () => {
-  it('goes back to what is kept, and its reader goes on from there', async () => {
+  it('goes back to what is kept: its subscription ends by that, and the next goes on from there', async () => {
     const host = await Host.start()
     await subscribe(host.inbox, { consumer: 'other', creditMessages: 0 })
     const { reading } = await subscribe(host.inbox)
@@ -79,11 +93,48 @@ describe('seeking', () => {
     await host.settle()
     await host.inbox.ack('app', 3)
     expect((await host.inbox.seek('app', { after: 1 })).cursor).toBe(1)
-    expect(reading.indexes).toEqual([1, 2, 3, 4, 2, 3, 4])
+    expect([reading.indexes, reading.endings]).toEqual([[1, 2, 3, 4], ['CURSOR_MOVED']])
+    const second = await subscribe(host.inbox)
+    expect(second.reading.indexes).toEqual([2, 3, 4])
     expect((await host.inbox.seek('app', 'start')).cursor).toBe(0)
-    expect(reading.indexes.slice(7)).toEqual([1, 2, 3, 4])
+    expect(second.reading.endings).toEqual(['CURSOR_MOVED'])
+    const third = await subscribe(host.inbox)
+    expect(third.reading.indexes).toEqual([1, 2, 3, 4])
     await host.crash()
     expect(host.inbox.consumer('app').cursor).toBe(0)
+  })
+
+  it('makes an ack of what was given before it do nothing, and a refusal of that fail, until it is given again', async () => {
+    const host = await Host.start()
+    await subscribe(host.inbox, { consumer: 'other', creditMessages: 0 })
+    await subscribe(host.inbox)
+    host.session().run(1, 6)
+    await host.settle()
+    await host.inbox.ack('app', 4)
+    await host.inbox.seek('app', 'start')
+    await host.inbox.ack('app', 5)
+    expect(host.inbox.consumer('app').cursor).toBe(0)
+    await expect(host.inbox.reject('app', 5, 'no')).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+    await subscribe(host.inbox, { creditMessages: 3 })
+    await host.inbox.ack('app', 5)
+    expect(host.inbox.consumer('app').cursor).toBe(0)
+    await host.inbox.ack('app', 3)
+    expect(host.inbox.consumer('app').cursor).toBe(3)
+    await expect(host.inbox.ack('app', 7)).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+  })
+
+  it('is what a fetch over POST goes on from, whatever it says that it has', async () => {
+    const host = await Host.start()
+    await subscribe(host.inbox, { consumer: 'other', creditMessages: 0 })
+    host.session().run(1, 4)
+    await host.settle()
+    const request = { connection: undefined, countMax: 2 }
+    await fetchRuns(host.inbox, request)
+    await host.inbox.ack('app', 2)
+    await fetchRuns(host.inbox, { ...request, from: { after: 2 } })
+    await host.inbox.seek('app', 'start')
+    expect(indexesOf((await fetchRuns(host.inbox, { ...request, from: { after: 3 } })).runs)).toEqual([1, 2])
+    expect(indexesOf((await fetchRuns(host.inbox, { ...request, from: { after: 2 } })).runs)).toEqual([3, 4])
   })
 
   it('forwards leaves out what is passed over: it is not handled by it, and owed by it no more', async () => {
@@ -98,7 +149,8 @@ describe('seeking', () => {
     expect([session.receipts, host.inbox.stats().durableMessages]).toEqual([[`stored ${LANE}:1-4`], 4])
     session.run(5, 1)
     await host.settle()
-    expect(reading.indexes).toEqual([1])
+    expect([reading.indexes, reading.endings]).toEqual([[1], ['CURSOR_MOVED']])
+    expect((await subscribe(host.inbox)).reading.indexes).toEqual([5])
   })
 
   it('forwards past what another has handled lets it go', async () => {

@@ -247,6 +247,10 @@ describe('a rejection', () => {
     const said = `no  room${'x'.repeat(192)}`
     expect(session.receipts.slice(1)).toEqual([`handled ${LANE}:1-2`, `rejected ${LANE}:3-3 ${said}`])
     expect(host.inbox.consumer('a').cursor).toBe(3)
+    for (const index of [2, 3]) {
+      await expect(host.inbox.reject('a', index, 'late')).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+    }
+    expect(session.receipts.length).toBe(3)
     other.addCredit(10, 1_000)
     expect(other.reading.indexes).toEqual([1, 2, 3, 4])
     await host.inbox.ack('b', 4)
