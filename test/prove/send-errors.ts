@@ -43,10 +43,11 @@ export async function run({ log }: ProofOptions): Promise<ProofResult> {
   mkdirSync(broken)
   writeFileSync(`${broken}/config.toml`, '[limits]\nhandshakeTimeoutMs = "soon"\n')
   const send = (peer: string, stdin = 'x') => alice.parley(['--json', 'send', peer, '-'], { stdin })
+  const sendNow = (peer: string) => alice.parley(['--json', 'send', peer, '-', '--not-durable'], { stdin: 'x' })
   const cases: Case[] = [
     { what: 'an unknown contact', code: 'NO_SUCH_PEER', exit: 1, run: () => send('nobody') },
-    { what: 'an offline one', code: 'PEER_OFFLINE', exit: 8, run: () => send('offline') },
-    { what: 'one that has not added us', code: 'NOT_ACCEPTED', exit: 8, run: () => send('stranger') },
+    { what: 'an offline one', code: 'PEER_OFFLINE', exit: 8, run: () => sendNow('offline') },
+    { what: 'one that has not added us', code: 'NOT_ACCEPTED', exit: 8, run: () => sendNow('stranger') },
     { what: 'a body over 1 MiB', code: 'TOO_LARGE', exit: 5, run: () => send('stranger', 'x'.repeat(1024 * 1024 + 1)) },
     {
       what: 'a blocked one',

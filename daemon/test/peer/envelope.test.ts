@@ -118,7 +118,7 @@ describe('an envelope', () => {
     const marks = [{ tag: random(9) }, { epoch: random(3) }, { lane: 1_024 }, { stored: 2 ** 60 }]
     const codes = marks.map(change => codeOf(hello([{ ...mark, ...change }])))
     expect(codes).toEqual(marks.map(() => 'PROTOCOL_VIOLATION'))
-    expect(codeOf(hello(Array.from({ length: 1_025 }, () => mark)))).toBe('PROTOCOL_VIOLATION')
+    expect(codeOf(hello(Array.from({ length: 1_026 }, () => mark)))).toBe('PROTOCOL_VIOLATION')
     expect(codeOf(hello([mark, { ...mark, lane: 1_026, tag: new Uint8Array(0) }]))).toBeUndefined()
   })
 })
