@@ -3,12 +3,15 @@ import type { ByteStream, DialRequest, Gate, NodeId, StreamReader, Transport } f
 /** Preludes, handshake messages and hellos: what comes after them are wrapped frames of an open session. */
 const OPENING_WRITES = 6
 
+const never = <T>(): Promise<T> => new Promise<T>(() => undefined)
+
 /** A transport that sends a frame twice where it is told to. */
 export class FaultyTransport implements Transport {
   readonly nodeId: NodeId
   readonly #inner: Transport
   readonly #onDuplicated: () => void
   #duplicates = 0
+  #isDead = false
   /** Streams on which a frame went out twice. The peer must end each of them. */
   readonly duplicated: FaultyStream[] = []
 
@@ -23,12 +26,20 @@ export class FaultyTransport implements Transport {
     this.#duplicates = 1
   }
 
-  start(gate: Gate): Promise<void> {
-    return this.#inner.start(gate)
+  /** The process is gone: connections break, the next one may listen, and what is left of this one does nothing more. */
+  kill(): Promise<void> {
+    this.#isDead = true
+    return this.#inner.stop()
   }
 
-  stop(): Promise<void> {
-    return this.#inner.stop()
+  async start(gate: Gate): Promise<void> {
+    if (this.#isDead) return never()
+    await this.#inner.start(gate)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isDead) return never()
+    await this.#inner.stop()
   }
 
   listenAddresses(): readonly string[] {
@@ -44,11 +55,12 @@ export class FaultyTransport implements Transport {
   }
 
   async dial(request: DialRequest): Promise<ByteStream> {
+    if (this.#isDead) return never()
     return this.#wrap(await this.#inner.dial(request))
   }
 
   disconnect(nodeId: NodeId, reason: string): void {
-    this.#inner.disconnect(nodeId, reason)
+    if (!this.#isDead) this.#inner.disconnect(nodeId, reason)
   }
 
   #wrap(inner: ByteStream): ByteStream {

@@ -241,7 +241,7 @@ export class Host {
     this.#sockets.clear()
     // In memory both are done when they return.
     old.stop().catch(error => this.#deps.finding(`${this.name}: ${error}`))
-    boot.transport.stop().catch(error => this.#deps.finding(`${this.name}: ${error}`))
+    boot.transport.kill().catch(error => this.#deps.finding(`${this.name}: ${error}`))
     this.#bury(boot)
     this.#disk.crash(length => this.random.bytes(length))
     this.#onKilled()

@@ -163,6 +163,8 @@ class MemoryTransport implements Transport {
   }
 
   async stop(): Promise<void> {
+    // Another one of the same host may be there by now.
+    if (this.#stopping.signal.aborted) return
     for (const address of this.#listenAddresses) this.#network.unbind(address)
     this.#stopping.abort(new DaemonError('STOPPED', 'The transport was stopped.'))
     for (const connection of this.#network.connectionsOf(this.nodeId))

@@ -124,6 +124,18 @@ describe('the memory network', () => {
     expect(await codeOf(until(clock, dial()))).toBe('DIAL_FAILED')
   })
 
+  it('takes nothing from who came after, when it is stopped again', async () => {
+    const { clock, network, b, dial } = await world()
+    await b.stop()
+    const after = network.transport({ nodeId: bob, listen: ['/ip4/10.0.0.2/tcp/7390'], admission: SHIPPED_ADMISSION })
+    await after.start(new TestGate('all'))
+    await after.handle('/x', stream => stream.proven())
+    const near = record(await until(clock, dial()))
+    await b.stop()
+    await until(clock, dial())
+    expect(near.calls).toEqual([])
+  })
+
   it('cuts one link and no other', async () => {
     const { clock, network, open } = await world()
     const { outbound, inbound } = await open()
