@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { addExamples, type CommandContext, optionsOf } from './context.ts'
 import { whenGone } from './process-end.ts'
@@ -31,6 +32,16 @@ async function stop(cli: CommandContext, options: object, signal: AbortSignal): 
   const { pid, socket } = await parley.status({ signal })
   await parley.shutdown({ signal })
   await parley.close({ drain: false })
-  await whenGone(cli, pid, signal, () => existsSync(socket))
+  await whenGone(cli, pid, signal, () => existsSync(socket) && isWritable(dirname(socket)))
   return pid
+}
+
+/** On a disk that was made read-only a socket stays for good. */
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false // Whatever the reason, nobody removes it from there.
+  }
 }

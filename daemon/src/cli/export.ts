@@ -32,9 +32,12 @@ async function exportTo(cli: CommandContext, options: ExportOptions): Promise<vo
   const loaded = loadSettings({ host: cli.host, home: options.home, configFile: options.config, flags })
   const passphrase = await passphraseOf(loaded, cli.host, () => promptPassphrase(cli, 'passphrase of the keyring'))
   await using file = options.to === undefined ? undefined : await newFile(options.to)
-  const summary = await exportStore({ stateDir: loaded.paths.stateDir, passphrase }, async line => {
+  const { stateDir } = loaded.paths
+  const summary = await exportStore({ stateDir, passphrase }, async line => {
     if (file === undefined) await cli.out.writeJson(line)
     else await file.write(`${JSON.stringify(line)}\n`)
+  }).catch(error => {
+    throw error.code === 'STORE_UNAVAILABLE' ? new NoRoomError(stateDir, error) : error
   })
   await file?.sync()
   if (options.json && file !== undefined) return cli.out.writeJson(summary)
@@ -43,6 +46,18 @@ async function exportTo(cli: CommandContext, options: ExportOptions): Promise<vo
   for (const [sublevel, count] of Object.entries(damaged)) await cli.say(`${count} records of ${sublevel} did not open`)
   for (const sublevel of cutShort) await cli.say(`${sublevel} could not be read to its end`)
   if (repaired) await cli.say('the database was damaged: what was lost with its files is not counted')
+}
+
+/** The copy that is read lies beside the store, on a disk that is full or cannot be written. */
+class NoRoomError extends Error {
+  override readonly name = 'NoRoomError'
+  readonly code = 'STORE_UNAVAILABLE'
+  readonly action: string
+
+  constructor(stateDir: string, cause: Error) {
+    super(cause.message, { cause })
+    this.action = `Copy the folder that holds ${stateDir} to a disk with room, and export that: \`parley --home COPY export\`.`
+  }
 }
 
 async function newFile(path: string): Promise<FileHandle> {

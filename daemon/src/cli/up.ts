@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { TimedOutError } from './command-errors.ts'
 import { addExamples, type CommandContext, type GlobalOptions, type Offline, optionsOf } from './context.ts'
 import { EXIT } from './exit-codes.ts'
+import { onFile } from './file-error.ts'
 import { BrokenPipeError } from './output.ts'
 import { passphraseFileFlag, promptPassphrase } from './passphrase.ts'
 import { oneLine, parseDuration } from './text.ts'
@@ -155,14 +156,14 @@ async function runDetached(cli: CommandContext, options: UpOptions): Promise<num
   const { parleydFile, clock } = await cli.offline()
   const loaded = await load(cli, options)
   const { stateDir } = loaded.paths
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+  await onFile(stateDir, 'made', async () => mkdirSync(stateDir, { recursive: true, mode: 0o700 }))
   // The child has another working directory, and may not have heard of an interrupt: it is in a session of its own.
   const logFile = resolve(options.logFile ?? join(stateDir, 'parleyd.log'))
   const over = new AbortController()
   const interrupt = (): void => over.abort(new ParleyError('STOPPED', 'The daemon was stopped while it started.'))
   cli.host.on('SIGINT', interrupt)
   cli.host.on('SIGTERM', interrupt)
-  const output = openSync(logFile, 'a', 0o600)
+  const output = await onFile(logFile, 'written', async () => openSync(logFile, 'a', 0o600))
   const outputFrom = statSync(logFile).size
   const child = spawn(cli.host.execPath, [parleydFile, ...childFlags(options, loaded), '--log-file', logFile], {
     cwd: '/',

@@ -57,13 +57,12 @@ export class GuardedStore implements Store {
    */
   async open(): Promise<void> {
     if (this.#state !== 'closed') return
-    const { reserve } = this.#deps
     try {
       await this.#openProved()
     } catch (error) {
       const isUnavailable = error instanceof DaemonError && error.code === 'STORE_UNAVAILABLE'
-      if (!isUnavailable || reserve === undefined) throw error
-      await reserve.release()
+      if (!isUnavailable || this.#deps.reserve === undefined) throw error
+      await this.#releaseReserve()
       await this.#openProved()
     }
     await this.#fillReserve()
@@ -118,10 +117,10 @@ export class GuardedStore implements Store {
   }
 
   async #reopen(): Promise<void> {
-    const { store, reserve, onChange } = this.#deps
+    const { store, onChange } = this.#deps
     try {
       await store.close()
-      await reserve?.release()
+      await this.#releaseReserve()
       await this.#openProved()
     } catch (error) {
       if (this.#state !== 'lost') return
@@ -154,6 +153,14 @@ export class GuardedStore implements Store {
     const found = store.get('meta', PROBE_KEY)
     if (found === undefined || Buffer.compare(found, value) !== 0) {
       throw new DaemonError('STORE_UNAVAILABLE', 'the store does not keep what it is given')
+    }
+  }
+
+  async #releaseReserve(): Promise<void> {
+    try {
+      await this.#deps.reserve?.release()
+    } catch {
+      // On a disk that cannot be written at all it stays; what the store says when it opens tells more.
     }
   }
 

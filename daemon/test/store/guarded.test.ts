@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { VirtualClock } from '../../src/actor/virtual-clock.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { seededRandomBytes } from '../../src/random.ts'
-import { GuardedStore, type Reserve } from '../../src/store/guarded.ts'
+import { type Availability, GuardedStore, type Reserve } from '../../src/store/guarded.ts'
 import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
 import type { Store, StoreRange, StoreWrite, Sublevel } from '../../src/store/port.ts'
 import { ReserveFile } from '../../src/store/reserve-file.ts'
@@ -212,6 +212,26 @@ describe('GuardedStore', () => {
     disk.canOpen = false
     await expect(guarded.open()).rejects.toMatchObject({ code: 'STORE_LOCKED' })
     expect(log).toEqual(['release', 'fill'])
+  })
+
+  it('tells what the store says, not that a disk that cannot be written keeps its reserve', async () => {
+    const errors: unknown[] = []
+    const readOnly = () => Promise.reject(Object.assign(new Error('read-only'), { code: 'EROFS', syscall: 'unlink' }))
+    const onChange = (change: Availability) => errors.push(change.isAvailable ? undefined : change.error)
+    const deps = { store: disk, clock, randomBytes: seededRandomBytes('guarded'), onChange }
+    guarded = new GuardedStore({ ...deps, reserve: { fill: readOnly, release: readOnly } }, options)
+    disk.isFull = true
+    await expect(guarded.open()).rejects.toEqual(unavailable)
+    disk.isFull = false
+    await guarded.open()
+    disk.isFull = true
+    await expect(write(1)).rejects.toEqual(unavailable)
+    await clock.advance(100)
+    expect(errors).toEqual([unavailable, unavailable])
+    disk.isFull = false
+    await clock.advance(200)
+    expect(errors[2]).toBeUndefined()
+    await write(1)
   })
 
   it('serves without a reserve where there is no room for one', async () => {
