@@ -28,6 +28,7 @@ export class FaultyStore implements Store {
   #isDead = false
   #crash: { left: number; readonly point: CrashPoint } | undefined
   #failsUntilMs = 0
+  #healCount = 0
 
   constructor(deps: FaultyStoreDeps) {
     this.#deps = deps
@@ -49,7 +50,9 @@ export class FaultyStore implements Store {
     this.#isDead = true
   }
 
+  /** Nothing is planned any more, not even the end of a process whose write is on its way. */
   heal(): void {
+    this.#healCount++
     this.#crash = undefined
     this.#failsUntilMs = 0
   }
@@ -77,6 +80,7 @@ export class FaultyStore implements Store {
     const point = this.#due()
     if (point === 'before') return this.#die('before')
     if (this.#deps.clock.monotonicMs() < this.#failsUntilMs) return this.#fail(writes)
+    const healCount = this.#healCount
     const written = this.#inner.batch(writes, options)
     if (point === 'within') {
       written.catch(() => undefined) // nobody is there to hear of it
@@ -84,7 +88,7 @@ export class FaultyStore implements Store {
     }
     await written
     if (this.#isDead) return never()
-    if (point === 'after') return this.#die('after')
+    if (point === 'after' && healCount === this.#healCount) return this.#die('after')
   }
 
   #due(): CrashPoint | undefined {
