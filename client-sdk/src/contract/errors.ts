@@ -313,7 +313,10 @@ export const ERRORS = {
     'The database of the store is damaged.',
     'Restore the state directory from a backup; `parley export` reads out what is left.'
   ),
-  RECORD_DAMAGED: final('A record of the store does not decode.', 'Restore the state directory from a backup.'),
+  RECORD_DAMAGED: final(
+    'A record of the store does not decode.',
+    'Restore the state directory from a backup; `parley export` reads out what is left.'
+  ),
   SOCKET_PATH_TOO_LONG: final(
     'The path of the socket is too long for this system.',
     'Choose a shorter home, or a path with --socket.'
