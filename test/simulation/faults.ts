@@ -66,7 +66,7 @@ const burst: Act = {
   run: (simulation, town) => {
     for (let at = 0; at < 8; at++)
       simulation.send(town, {
-        count: 200,
+        count: 20,
         bytes: 5,
         durable: true,
         whenFull: simulation.pick(2) === 0 ? 'fail' : 'wait'

@@ -58,6 +58,9 @@ interface Boot {
 const DAY_MS = 24 * 60 * 60 * 1_000
 const SOCKET_MESSAGE_BYTES_MAX = 2 * 1024 * 1024
 
+/** Smaller than settings may be, since apps here send fewer at once: full queues cost little. */
+const SMALL_QUEUES = { outboxMessageCountMax: 150, outboxLaneMessageCountMax: 100 }
+
 /** A daemon with its disk, and apps that live through its restarts. */
 export class Host {
   readonly name: string
@@ -90,11 +93,12 @@ export class Host {
     this.#features = deps.features
     this.#startedAt = Math.floor(deps.clock.wallMs() - deps.clock.monotonicMs())
     this.random = seededRandom(`host ${name} ${deps.seed}`)
-    this.#config = makeConfig({
+    const config = makeConfig({
       node: { profile: 'test' },
       network: { listen: [`/ip4/127.0.0.1/tcp/${7_000 + deps.index}`] },
       limits: deps.limits
     })
+    this.#config = { ...config, limits: { ...config.limits, ...SMALL_QUEUES } }
     this.#apps = this.#newApps()
     const randomBytes = seededRandomBytes(`identity ${name} ${deps.seed}`)
     const now = deps.clock.wallMs()

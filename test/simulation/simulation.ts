@@ -20,8 +20,6 @@ const LIMITS: Partial<Config['limits']> = {
   rekeyAfterWraps: 24,
   sessionWrapsMax: 4_096,
   backOffMaxMs: 5_000,
-  outboxMessageCountMax: 1_100,
-  outboxLaneMessageCountMax: 1_024,
   maybeAfterMs: 60_000,
   clockStepHoldMs: 5_000,
   consumerUnackedCountMax: 200,
