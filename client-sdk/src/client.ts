@@ -273,6 +273,11 @@ export class Client implements AsyncDisposable {
     return this.call('identity.show', {}, options)
   }
 
+  /** Gives the daemon another Themis key, signed by the one that it has. Contacts follow by themselves. */
+  rotateIdentity(options: CallOptions = {}): Promise<IdentityInfo> {
+    return this.call('identity.rotate', {}, options)
+  }
+
   /** The line to give to a peer, who adds it as a contact. */
   async card(options: CallOptions = {}): Promise<string> {
     const { card } = await this.call('identity.card', {}, options)

@@ -54,6 +54,35 @@ export class Peers {
     return this.#link.call('peers.rename', { peer, name }, options.signal)
   }
 
+  /**
+   * Takes a contact as verified because you say so, or with `known` takes that back. With `fingerprint` only while it has that key.
+   */
+  trust(
+    peer: string,
+    trust: 'known' | 'verified',
+    options: CallOptions & { readonly fingerprint?: string | undefined } = {}
+  ): Promise<PeerInfo> {
+    const { fingerprint, signal } = options
+    return this.#link.call('peers.trust', { peer, trust, ...(fingerprint !== undefined && { fingerprint }) }, signal)
+  }
+
+  /**
+   * Decides on the key of a contact that is `changed`, on what becomes of messages that were accepted for other keys, or on both. `held` is how
+   * many of those still wait.
+   */
+  acceptKey(
+    peer: string,
+    options: CallOptions & {
+      /** Of the key that is the contact's from now on: the one it showed, or the one that is held. */
+      readonly fingerprint?: string | undefined
+      readonly queue?: 'send' | 'cancel' | undefined
+    }
+  ): Promise<{ readonly peer: PeerInfo; readonly held: number }> {
+    const { fingerprint, queue, signal } = options
+    const decision = { ...(fingerprint !== undefined && { fingerprint }), ...(queue !== undefined && { queue }) }
+    return this.#link.call('peers.accept-key', { peer, ...decision }, signal)
+  }
+
   /** Blocks the contact, or with `blocked: false` ends that. */
   block(peer: string, options: CallOptions & { readonly blocked?: boolean | undefined } = {}): Promise<PeerInfo> {
     return this.#link.call('peers.block', { peer, blocked: options.blocked ?? true }, options.signal)

@@ -101,6 +101,11 @@ export const configSchema = z.strictObject({
         ['known', 'verified'],
         'known',
         'Trust that a contact needs before messages pass: its card was added by hand, or its owner was verified.'
+      ),
+      succession: choice(
+        ['follow', 'ask'],
+        'follow',
+        'Whether a new key that a contact has signed with its old one is taken at once, or stops the contact until you accept it.'
       )
     })
     .prefault({}),

@@ -10,11 +10,12 @@ import { DaemonError } from './errors.ts'
 import { type Card, formatCard } from './identity/card.ts'
 import type { KeyringHolder } from './identity/keyring-holder.ts'
 import { cardAddresses, type InterfaceAddress, OwnCard } from './identity/own-card.ts'
+import { rotateIdentity } from './identity/rotate.ts'
 import type { IdentityApi, NodeApi } from './ipc/node-api.ts'
 import type { AppServer } from './ipc/port.ts'
 import { createIpcServer, type IpcServer } from './ipc/server.ts'
 import { Audit } from './observe/audit/audit.ts'
-import type { AuditLog } from './observe/audit/port.ts'
+import type { AuditEntry, AuditLog } from './observe/audit/port.ts'
 import { Counters } from './observe/counters.ts'
 import { Events } from './observe/events.ts'
 import { HealthBoard } from './observe/health.ts'
@@ -23,7 +24,8 @@ import { Metrics } from './observe/metrics.ts'
 import { RefusedLog } from './observe/refused.ts'
 import { type ComparatorWorker, InProcessComparator } from './peer/compare/comparator.ts'
 import { Comparisons } from './peer/compare/comparisons.ts'
-import { Directory } from './peer/directory.ts'
+import { mayGoTo, offeredFingerprint } from './peer/contact.ts'
+import { Directory, type DirectoryChange } from './peer/directory.ts'
 import { FEATURES, SESSION_PROTOCOL } from './peer/hello.ts'
 import { type ManagerMessage, PeerManager } from './peer/manager.ts'
 import { DirectoryContacts } from './peer/pairing/contacts.ts'
@@ -168,15 +170,21 @@ class Node implements ParleyNode {
 
   async #start(): Promise<void> {
     const { store: plain, clock, keys, transport, apps, randomBytes, config } = this.#deps
-    const keyring = keys.current
     const sealer = await openSealer({ store: plain, keys: () => keys.current.storeKeys, randomBytes })
     await migrate(plain, schemaSteps(sealer))
     const store = new ResealingStore({ store: plain, sealer, newest: () => keys.current.storeKeys.newest })
     this.#deps = { ...this.#deps, store }
     this.#rotation = new StoreRotation({ store, keys, clock, randomBytes, log: this.#deps.log })
-    const ownCard = new OwnCard({ store, sealer, keyring, clock })
+    const ownCard = new OwnCard({
+      ...{ store, sealer, clock },
+      get keyring() {
+        return keys.current
+      }
+    })
     const directory = await Directory.open(store, {
-      own: keyring,
+      get own() {
+        return keys.current
+      },
       sealer,
       clock,
       randomBytes,
@@ -316,6 +324,7 @@ class Node implements ParleyNode {
     }
     if (this.#parts === undefined || losses !== this.#storeLosses) return
     this.#rotation?.resume()
+    this.#updateCard().catch(error => this.#deps.log.error({ err: error }, 'the card could not be renewed'))
     parts.actor.tell({ type: 'store-reopened' }, 'control')
     this.#health.report('store', { state: 'ok' })
   }
@@ -359,7 +368,11 @@ class Node implements ParleyNode {
       ...{ store, sealer, clock, randomBytes, log },
       emit: this.#events.emit,
       contactName: (contact: string) => directory.byContact(contact)?.name ?? contact,
-      isContact: (contact: string) => directory.byContact(contact) !== undefined
+      isContact: (contact: string) => directory.byContact(contact) !== undefined,
+      mayGoTo: (contact: string, fingerprint: Uint8Array) => {
+        const found = directory.byContact(contact)
+        return found === undefined || mayGoTo(found, fingerprint)
+      }
     }
     const { limits } = config
     const inbox = await Inbox.open({
@@ -401,7 +414,7 @@ class Node implements ParleyNode {
       comparator: comparatorWorker ?? new InProcessComparator({ randomBytes, clock }),
       peer: contact => {
         const found = directory.byContact(contact)
-        return found === undefined ? undefined : { name: found.name, publicKeyBytes: found.card.publicKeyBytes }
+        return found === undefined ? undefined : { name: found.name, publicKeyBytes: found.publicKeyBytes }
       },
       dial: contact => void this.#parts?.actor.tell({ type: 'request', contact }, 'control'),
       verify: contact => directory.verify(contact, 'comparison', clock.wallMs()),
@@ -424,6 +437,7 @@ class Node implements ParleyNode {
         log,
         limits: config.limits,
         requiredTrust: config.trust.require,
+        succession: config.trust.succession,
         features: features ?? FEATURES,
         receiving: inbox,
         durableReceiving: inbox,
@@ -432,6 +446,7 @@ class Node implements ParleyNode {
         comparing: comparisons,
         health: this.#health,
         queue: contact => outbox.queue(contact),
+        queued: outbox,
         forget: contact => {
           for (const part of [outbox, inbox, requests, comparisons]) part.forgetContact(contact)
         },
@@ -446,8 +461,33 @@ class Node implements ParleyNode {
     })
     this.#watch('the peer manager', actor.exited)
     if (manager === undefined) throw new TypeError('an actor starts at once')
-    directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
+    directory.onChange(change => {
+      void actor.tell({ type: 'directory', change }, 'control')
+      delivery.outbox.keyChanged(change.contact.contact)
+      this.#writeDown(change)
+    })
     return { actor, manager }
+  }
+
+  /** What contacts cause, and nobody called for. */
+  #writeDown({ kind, contact, before }: DirectoryChange): void {
+    const { fingerprint, change } = contact
+    const isNew = change !== null && (before?.change ?? null) === null
+    if (kind !== 'followed' && !isNew) return
+    const entry: AuditEntry = {
+      action: isNew ? 'peer.changed' : 'identity.followed',
+      subject: contact.contact,
+      by: 'peer',
+      detail: {
+        fingerprint: hex(fingerprint),
+        ...(isNew
+          ? { reason: change.reason, offered: hex(offeredFingerprint(change)) }
+          : { former: hex(before?.fingerprint ?? fingerprint) })
+      }
+    }
+    this.#auditLog
+      .record(entry)
+      .catch(error => this.#deps.log.error({ err: error }, 'a change of a key could not be written down'))
   }
 
   /** Where a later part does not open, an earlier one must not run on. */
@@ -503,13 +543,21 @@ class Node implements ParleyNode {
   }
 
   #selfOf(ownCard: OwnCard): Self {
-    const keyring = this.#deps.keys.current
+    const { keys } = this.#deps
+    const { id, nodeId } = keys.current
     return {
-      id: keyring.id,
-      privateKey: keyring.identityKey(),
-      publicKeyBytes: keyring.publicKeyBytes,
-      fingerprint: keyring.fingerprint,
-      nodeId: keyring.nodeId,
+      id,
+      nodeId,
+      get privateKey() {
+        return keys.current.identityKey()
+      },
+      get publicKeyBytes() {
+        return keys.current.publicKeyBytes
+      },
+      get fingerprint() {
+        return keys.current.fingerprint
+      },
+      chain: () => keys.current.chain,
       bootId: this.#bootId,
       cardSerial: () => ownCard.current?.serial ?? 0,
       cardBytes: () => ownCard.current?.bytes ?? new Uint8Array(0)
@@ -517,20 +565,39 @@ class Node implements ParleyNode {
   }
 
   #identityApi(ownCard: OwnCard): IdentityApi {
-    const keyring = this.#deps.keys.current
-    return {
-      show: () => ({
+    const { keys } = this.#deps
+    const show = () => {
+      const keyring = keys.current
+      return {
         id: keyring.id,
         fingerprint: hex(keyring.fingerprint),
         nodeId: keyring.nodeId,
         lineage: hex(keyring.lineage),
+        rotations: keyring.chain.length,
         cardSerial: ownCard.current?.serial ?? 0,
         publicKey: Buffer.from(keyring.publicKeyBytes).toString('base64'),
         boxKey: Buffer.from(keyring.boxKey).toString('base64'),
         createdAt: keyring.createdAt
-      }),
-      card: () => this.card()
+      }
     }
+    return {
+      show,
+      card: () => this.card(),
+      rotate: async () => {
+        await this.#rotateIdentity()
+        return show()
+      }
+    }
+  }
+
+  /** From here on sessions begin with the new key; those that are up give way to such ones. */
+  async #rotateIdentity(): Promise<void> {
+    const { keys, clock, randomBytes, log } = this.#deps
+    const { former, fingerprint } = await rotateIdentity({ keys, clock, randomBytes })
+    this.#events.emit({ kind: 'identity.rotated', fingerprint: hex(fingerprint), former: hex(former) })
+    // The key is another one, card or not: a card that could not be written is made once the store is back.
+    await this.#updateCard().catch(error => log.error({ err: error }, 'the card could not be renewed'))
+    this.#parts?.actor.tell({ type: 'own-key' }, 'control')
   }
 
   #nodeApi(): NodeApi {

@@ -242,6 +242,8 @@ describe('the specification', () => {
       'peer.updated': true,
       'peer.removed': true,
       'peer.trust': true,
+      'peer.followed': true,
+      'identity.rotated': true,
       'peer.session': true,
       'peer.skew': true,
       'peer.quarantined': true,

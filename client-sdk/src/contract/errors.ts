@@ -119,8 +119,28 @@ export const ERRORS = {
   // sending
   BLOCKED: final('The contact is blocked here.', 'Unblock it with `parley peer block NAME --off`.'),
   UNTRUSTED: final(
-    'The policy asks for more trust than this contact has.',
-    'Verify the contact, or set trust.require = "known".'
+    'The contact has less trust than it takes, or another key that is not decided on.',
+    'See `parley peer show NAME`: verify the contact, or decide on its key with `parley peer accept-key`.'
+  ),
+  KEY_NOT_OFFERED: final(
+    'That is no key of the contact to decide on.',
+    'See `parley peer show NAME` for the keys that are.'
+  ),
+  CHAIN_FOREIGN: final(
+    'A succession of keys was shown that is not that of the contact.',
+    'Ask the contact what happened; pair anew with `parley pair --renew NAME` if its key is another now.'
+  ),
+  CHAIN_REPLAYED: final(
+    'The contact showed an older key than the one that is known.',
+    'Ask the contact whether its daemon was put back from an old backup; then pair anew with `parley pair --renew NAME`.'
+  ),
+  CHAIN_GAP: final(
+    'The contact has changed its key too often for this daemon to follow.',
+    'Pair anew: `parley pair --renew NAME`.'
+  ),
+  FORK: final(
+    'A key of the contact has two successors: somebody else has had that key.',
+    'Ask the contact which key is its own, and pair anew with `parley pair --renew NAME`.'
   ),
   PEER_OFFLINE: again(
     'The peer cannot be reached now.',

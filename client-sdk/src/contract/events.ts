@@ -13,6 +13,16 @@ import type {
 /** What an event says, by `kind`. More kinds and members may come; a client ignores what it does not know. */
 export type EventBody =
   | { readonly kind: 'peer.added' | 'peer.updated' | 'peer.removed'; readonly contact: string; readonly name: string }
+  /** A contact has another key, signed with the one before: fingerprints in hexadecimal. */
+  | {
+      readonly kind: 'peer.followed'
+      readonly contact: string
+      readonly name: string
+      readonly fingerprint: string
+      readonly former: string
+    }
+  /** This daemon has another Themis key. */
+  | { readonly kind: 'identity.rotated'; readonly fingerprint: string; readonly former: string }
   | { readonly kind: 'peer.trust'; readonly contact: string; readonly name: string; readonly trust: Trust }
   | {
       readonly kind: 'peer.session'

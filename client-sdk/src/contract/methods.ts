@@ -72,6 +72,9 @@ export interface Methods {
   /** Begins to replace the key of the store, or joins what was begun; resolves once the new key is on disk. */
   'keys.rotate-store': { params: Empty; result: StoreKeysInfo }
 
+  /** Gives this daemon another Themis key. Contacts follow by themselves; resolves once the key is on disk. */
+  'identity.rotate': { params: Empty; result: IdentityInfo }
+
   'peers.list': { params: Empty; result: { readonly peers: readonly PeerInfo[] } }
   'peers.get': { params: { readonly peer: string }; result: PeerInfo }
   /** A newer card of a contact updates it; `added` tells which it was. */
@@ -84,6 +87,23 @@ export interface Methods {
   'peers.remove': { params: { readonly peer: string }; result: Empty }
   'peers.rename': { params: { readonly peer: string; readonly name: string }; result: PeerInfo }
   'peers.block': { params: { readonly peer: string; readonly blocked?: boolean }; result: PeerInfo }
+  /**
+   * Takes a contact as verified because the owner says so, or takes that back. With `fingerprint` only while the contact has that key:
+   * `KEY_NOT_OFFERED` otherwise. `UNTRUSTED` for one whose key is to be decided on, or whose pairing is not confirmed.
+   */
+  'peers.trust': {
+    params: { readonly peer: string; readonly trust: 'known' | 'verified'; readonly fingerprint?: string }
+    result: PeerInfo
+  }
+  /**
+   * Decides on the key of a contact that is `changed`: `fingerprint` is that of the key it showed, or of the one that is held, which then stays.
+   * `queue` says what becomes of messages that were accepted for keys which no succession leads on from: they wait until it does. `held` is how many
+   * still wait. `KEY_NOT_OFFERED`.
+   */
+  'peers.accept-key': {
+    params: { readonly peer: string; readonly fingerprint?: string; readonly queue?: 'send' | 'cancel' }
+    result: { readonly peer: PeerInfo; readonly held: number }
+  }
 
   /**
    * Sends consecutive messages to one channel of one contact; whole or not at all where durable.

@@ -26,6 +26,18 @@ export interface PeerInfo {
   /** SHA-256 of the Themis public key container, in hexadecimal. */
   readonly fingerprint: string
   readonly trust: Trust
+  /** How the contact came to be verified; `inherited` where that was of a key before: when the present one was followed, and the fingerprint of the one before. */
+  readonly verified?: {
+    readonly how: 'pairing' | 'comparison' | 'owner'
+    readonly at: number
+    readonly inherited?: { readonly at: number; readonly from: string }
+  }
+  /** While trust is `changed`: another key, on which the owner has to decide. */
+  readonly offered?: {
+    readonly reason: 'card' | 'fork' | 'succession'
+    readonly at: number
+    readonly fingerprint: string
+  }
   /** Of the card. */
   readonly addresses: readonly string[]
   /** Local override of `addresses`, or null. */
@@ -125,6 +137,8 @@ export interface IdentityInfo {
   readonly fingerprint: string
   readonly nodeId: string
   readonly lineage: string
+  /** How often the Themis key was replaced. */
+  readonly rotations: number
   readonly cardSerial: number
   /** Themis public key container, base64. */
   readonly publicKey: string

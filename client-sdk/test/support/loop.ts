@@ -82,6 +82,8 @@ export function loopPeers(inbox: Inbox): PeersApi {
     remove: async peer => void get(peer),
     rename: refuse,
     block: refuse,
+    trust: refuse,
+    acceptKey: async peer => ({ peer: get(peer), held: 0 }),
     resolve,
     recipient: peer => ({ contact: resolve(peer), fingerprint: new Uint8Array(32), name: 'me' }),
     send

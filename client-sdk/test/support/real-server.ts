@@ -135,7 +135,7 @@ export class RealServer {
       randomBytes,
       log,
       peers: loopPeers(inbox),
-      identity: { show: () => ({ id: 'me@host' }) as never, card: refuse },
+      identity: { show: () => ({ id: 'me@host' }) as never, card: refuse, rotate: refuse },
       keys: { info: refuse, begin: refuse },
       node: {
         status: () => ({ comparisons: pair.near.waiting() }) as never,

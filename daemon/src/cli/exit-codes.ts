@@ -63,6 +63,11 @@ export const EXIT_OF_ERROR: { readonly [code in ErrorCode]: ExitCode } = {
 
   BLOCKED: EXIT.untrusted,
   UNTRUSTED: EXIT.untrusted,
+  KEY_NOT_OFFERED: EXIT.usage,
+  CHAIN_FOREIGN: EXIT.untrusted,
+  CHAIN_REPLAYED: EXIT.untrusted,
+  CHAIN_GAP: EXIT.untrusted,
+  FORK: EXIT.untrusted,
   PEER_OFFLINE: EXIT.undelivered,
   NOT_ACCEPTED: EXIT.undelivered,
   CHANNEL_LIMIT: EXIT.limit,

@@ -3,6 +3,7 @@ import { ParleyError } from '@parley/client-sdk'
 import type { Command } from 'commander'
 import { UsageError } from './command-errors.ts'
 import { addExamples, type CommandContext, type GlobalOptions, optionsOf } from './context.ts'
+import { registerRotate } from './identity-rotate.ts'
 import { newPassphrase, passphraseFileFlag, promptPassphrase } from './passphrase.ts'
 import { oneLine, table } from './text.ts'
 
@@ -27,6 +28,7 @@ export function registerIdentity(program: Command, cli: CommandContext): void {
   registerPassphrase(command, cli)
   registerExportIdentity(command, cli)
   registerImportIdentity(command, cli)
+  registerRotate(command, cli)
 }
 
 function registerShow(parent: Command, cli: CommandContext): void {
@@ -56,6 +58,7 @@ async function shownIdentity(cli: CommandContext, options: IdentityOptions): Pro
     fingerprint: hex(keyring.fingerprint),
     nodeId: keyring.nodeId,
     lineage: hex(keyring.lineage),
+    rotations: keyring.chain.length,
     publicKey: Buffer.from(keyring.publicKeyBytes).toString('base64'),
     boxKey: Buffer.from(keyring.boxKey).toString('base64'),
     createdAt: keyring.createdAt,

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { UsageError } from './command-errors.ts'
 import { addExamples, type CommandContext, optionsOf } from './context.ts'
 import { readAll } from './lines.ts'
+import { registerPeerTrust } from './peer-trust.ts'
 import { peerTable } from './status.ts'
 import { oneLine, table } from './text.ts'
 
@@ -19,6 +20,7 @@ export function registerPeer(program: Command, cli: CommandContext): void {
   registerRename(command, cli)
   registerBlock(command, cli)
   registerUpdate(command, cli)
+  registerPeerTrust(command, cli)
 }
 
 function registerAdd(parent: Command, cli: CommandContext): void {
@@ -86,7 +88,8 @@ function peerText(peer: PeerInfo): string {
     ['contact', peer.contact],
     ['fingerprint', peer.fingerprint],
     ['node', peer.nodeId],
-    ['trust', peer.trust],
+    ['trust', trustText(peer)],
+    ...(peer.offered === undefined ? [] : [['shows the key', peer.offered.fingerprint] as const]),
     ['addresses', peer.addresses.join(' ')],
     ...(peer.addressOverride === null ? [] : [['used instead', peer.addressOverride.join(' ')]]),
     ['card', `serial ${peer.cardSerial}`],
@@ -95,6 +98,21 @@ function peerText(peer: PeerInfo): string {
     ...(end === undefined ? [] : [['last end', `${end.code}: ${end.detail} (${timeText(end.at)})`]]),
     ...(session.nextDialAt === undefined ? [] : [['next dial', timeText(session.nextDialAt)]])
   ])
+}
+
+/** The trust, and how it came to be. */
+function trustText({ trust, verified, offered }: PeerInfo): string {
+  if (offered !== undefined) return `${trust}: ${CHANGES[offered.reason]} (${timeText(offered.at)})`
+  if (verified === undefined) return trust
+  const { how, at, inherited } = verified
+  const from = inherited === undefined ? '' : `, inherited ${timeText(inherited.at)} from ${inherited.from}`
+  return `${trust} by ${how} (${timeText(at)})${from}`
+}
+
+const CHANGES: Readonly<Record<NonNullable<PeerInfo['offered']>['reason'], string>> = {
+  card: 'it sent a card with another key',
+  fork: 'a key of it has two successors',
+  succession: 'it has a new key, signed by the former one'
 }
 
 function timeText(unixMs: number): string {

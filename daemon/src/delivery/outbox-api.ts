@@ -36,6 +36,12 @@ export interface MessageFacts extends Omit<MessageStateRange, 'first' | 'count'>
   readonly waitsFor?: 'session' | 'credit' | 'turn' | 'store' | 'epochs' | 'key'
 }
 
+/** Messages that were accepted for keys which the contact has no more, and that no key followed. */
+export interface HeldMessages {
+  readonly messages: number
+  readonly fingerprints: readonly Uint8Array[]
+}
+
 /** The outbox as the socket's methods and the status see it. Every failure is a `DaemonError`. */
 export interface OutboxApi {
   /**
@@ -53,6 +59,10 @@ export interface OutboxApi {
   /** All or nothing; resolves when that is on disk. @throws {DaemonError} `NO_SUCH_MESSAGE` `ALREADY_SENT` `STORE_UNAVAILABLE` */
   cancel(id: string, count: number): Promise<void>
   queue(contact?: string): QueueInfo
+  /** What waits for the owner. */
+  held(contact: string): HeldMessages
+  /** Takes that back; what may be there already expires, `reached: 'maybe'`. Resolves when that is on disk. @throws {DaemonError} `STORE_UNAVAILABLE` */
+  cancelHeld(contact: string): Promise<void>
   /** @throws {DaemonError} `NO_SUCH_MESSAGE` */
   describe(id: string): MessageFacts
 }

@@ -21,7 +21,7 @@
  *
  * with nothing after it. As text a card is one line: `parley:card:` and base64url of it without padding.
  */
-import { decodePublicKey, fingerprint, ProtocolError, type PublicKey, verifyMessage } from '@parley/protocol'
+import { fingerprint, type PublicKey } from '@parley/protocol'
 import { DaemonError } from '../errors.ts'
 import type { NodeId } from '../transport/port.ts'
 import { ADDRESS_LENGTH_MAX, dialableAddress } from './address.ts'
@@ -37,6 +37,7 @@ import {
   publicKeyOfNodeId,
   verifyEd25519
 } from './node-id.ts'
+import { contentOf, isSignedBy, SIGNED_HEADER_BYTES, statedKey } from './signed.ts'
 
 /** What every card's content starts with. */
 export const CARD_LABEL: Uint8Array = textBytes('parley/card/v1\0')
@@ -52,9 +53,6 @@ const ADDRESSES_BYTES_MAX = CARD_ADDRESS_COUNT_MAX * (4 + ADDRESS_LENGTH_MAX)
 const KEY_BYTES_MIN = 45
 const KEY_BYTES_MAX = 79
 const DIGEST_BYTES = 32
-// Secure Message, signed with EC: type 0x26042620, length of the content and of the signature, all u32le.
-const SIGNED_TYPE = 0x26042620
-const SIGNED_HEADER_BYTES = 12
 
 /** A card whose two signatures hold. Byte arrays are the card's own: readers do not change them. */
 export interface Card {
@@ -142,7 +140,7 @@ export function decodeCard(bytes: Uint8Array): Card {
   const signed = reader.field(SIGNED_HEADER_BYTES, CARD_BYTES_MAX)
   const nodeSignature = reader.field(ED25519_SIGNATURE_BYTES, ED25519_SIGNATURE_BYTES)
   reader.end()
-  const content = contentOf(signed)
+  const content = contentOf(signed, invalid)
   const fields = decodeContent(content)
   if (!isSignedBy(fields.publicKey, signed)) throw invalid()
   if (!verifyEd25519(publicKeyOfNodeId(fields.nodeId), content, nodeSignature)) throw invalid()
@@ -163,7 +161,7 @@ function decodeContent(content: Uint8Array): Omit<Card, 'content' | 'bytes'> {
   const next = reader.field(0, DIGEST_BYTES)
   reader.end()
   if (!isValidName(id) || nodeId === undefined || (next.length !== 0 && next.length !== DIGEST_BYTES)) throw invalid()
-  const publicKey = decodeKey(publicKeyBytes)
+  const publicKey = statedKey(publicKeyBytes, invalid)
   return {
     id,
     publicKey,
@@ -189,38 +187,6 @@ function decodeAddresses(bytes: Uint8Array): readonly string[] {
     addresses.push(address)
   }
   return addresses
-}
-
-/** A point has a compressed and an uncompressed form; one of them keeps a key to one fingerprint. */
-function decodeKey(container: Uint8Array): PublicKey {
-  try {
-    const key = decodePublicKey(container)
-    const form = container[SIGNED_HEADER_BYTES]
-    if (form === 0x02 || form === 0x03) return key
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error
-  }
-  throw invalid()
-}
-
-/** The content of a signed message whose header is the one that Parley writes, with nothing after the signature. */
-function contentOf(signed: Uint8Array): Uint8Array {
-  const header = new DataView(signed.buffer, signed.byteOffset, signed.length)
-  const contentBytes = header.getUint32(4, true)
-  const signatureBytes = header.getUint32(8, true)
-  if (header.getUint32(0, true) !== SIGNED_TYPE) throw invalid()
-  if (SIGNED_HEADER_BYTES + contentBytes + signatureBytes !== signed.length) throw invalid()
-  return signed.slice(SIGNED_HEADER_BYTES, SIGNED_HEADER_BYTES + contentBytes)
-}
-
-function isSignedBy(key: PublicKey, signed: Uint8Array): boolean {
-  try {
-    verifyMessage(key, signed)
-    return true
-  } catch (error) {
-    if (error instanceof ProtocolError) return false
-    throw error
-  }
 }
 
 function assertAddresses(addresses: readonly string[]): void {

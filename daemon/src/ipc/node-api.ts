@@ -18,6 +18,14 @@ export interface Recipient {
 }
 
 /** Contacts and their sessions, as the socket's methods see them. Every failure is a `DaemonError`. */
+/** What the owner says of the keys of a contact. */
+export interface KeyDecision {
+  /** Of the key that is the contact's from now on, in hexadecimal. */
+  readonly fingerprint: string | undefined
+  /** What becomes of messages that were accepted for other keys. */
+  readonly queue: 'send' | 'cancel' | undefined
+}
+
 export interface PeersApi {
   list(): readonly PeerInfo[]
   get(peer: string): PeerInfo
@@ -26,6 +34,10 @@ export interface PeersApi {
   remove(peer: string): Promise<void>
   rename(peer: string, name: string): Promise<PeerInfo>
   block(peer: string, blocked: boolean): Promise<PeerInfo>
+  /** @throws {DaemonError} `UNTRUSTED` `KEY_NOT_OFFERED` */
+  trust(peer: string, trust: 'known' | 'verified', fingerprint: string | undefined): Promise<PeerInfo>
+  /** @throws {DaemonError} `KEY_NOT_OFFERED` */
+  acceptKey(peer: string, decision: KeyDecision): Promise<{ readonly peer: PeerInfo; readonly held: number }>
   /** The contact ID that `peer` means. @throws {DaemonError} `NO_SUCH_PEER` `AMBIGUOUS_PEER` */
   resolve(peer: string): string
   /** The same where something may be sent. @throws {DaemonError} `BLOCKED` `UNTRUSTED` besides */
@@ -37,6 +49,8 @@ export interface PeersApi {
 export interface IdentityApi {
   show(): IdentityInfo
   card(): string
+  /** Gives this daemon another Themis key. Resolves once that is on disk. @throws {DaemonError} `STORE_UNAVAILABLE` `NOT_SUPPORTED` */
+  rotate(): Promise<IdentityInfo>
 }
 
 /** The keys of the store. */

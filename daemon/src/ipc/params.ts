@@ -21,6 +21,10 @@ function text(bytesMin: number, bytesMax: number): z.ZodType<string> {
 export const shortText: z.ZodType<string> = text(1, TEXT_BYTES_MAX)
 /** What names a contact: its name, ID or contact ID, or a prefix. */
 export const peer: z.ZodType<string> = text(1, TEXT_BYTES_MAX)
+/** SHA-256 of a Themis public key container. */
+export const fingerprint: z.ZodType<string> = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' })
 export const channel: z.ZodType<string> = z
   .string()
   .refine(isChannel, { error: `must be text of 1 to ${CHANNEL_BYTES_MAX} bytes without control characters` })

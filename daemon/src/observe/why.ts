@@ -42,6 +42,19 @@ const ENDS: Readonly<Record<EndCode, Lines>> = {
     'NAME sent more than it was granted',
     'Bring both to the same release; report it with the log.'
   ),
+  CHAIN_FOREIGN: lines(
+    'NAME showed a succession of keys that is not its own, or not signed',
+    'Ask NAME, by another way, whether its key is new; pair anew if it is: `parley pair --renew NAME`.'
+  ),
+  CHAIN_REPLAYED: lines(
+    'NAME came with an older key than the one that is known',
+    'Ask NAME whether its daemon was put back from an old backup; then pair anew: `parley pair --renew NAME`.'
+  ),
+  CHAIN_GAP: lines('NAME has changed its key too often to be followed', 'Pair anew: `parley pair --renew NAME`.'),
+  FORK: lines(
+    'a key of NAME has two successors: somebody else has had that key',
+    'Ask NAME, by another way, which key is its own, and pair anew: `parley pair --renew NAME`.'
+  ),
   CHANNEL_LIMIT: lines('NAME opened too many channels', 'Have its programs use fewer channel names.'),
   FLOODED: lines('NAME sent faster than it may', 'Look at what its programs send.'),
   PEER_SILENT: lines(
@@ -57,6 +70,10 @@ const ENDS: Readonly<Record<EndCode, Lines>> = {
   STORE_REOPENED: lines('the store was opened anew, and sessions with it'),
   SESSION_EXPIRED: lines('the session reached its greatest age, and no newer one came up in time'),
   BLOCKED: lines('NAME was blocked here'),
+  CHANGED: lines(
+    'the key of NAME is to be decided on',
+    'See `parley peer show NAME`, and decide: `parley peer accept-key NAME FINGERPRINT`.'
+  ),
   REMOVED: lines('NAME was removed here'),
   STOPPING: lines('one side was stopped', 'Check that the daemon of NAME runs.'),
   FAILED: lines('the session failed here', 'Look into the log, and report it.'),
@@ -135,6 +152,12 @@ function peerLines(peer: PeerInfo, { nowMs, isAllowed, trouble }: PeerSurroundin
   const { session, trust } = peer
   if (trust === 'blocked')
     return { state: 'blocked', ...lines('NAME is blocked here', 'Unblock it: `parley peer block NAME --off`.') }
+  if (trust === 'changed') {
+    const text = 'NAME shows another key than the one that is known, and nothing passes until you have decided'
+    const action =
+      'Ask NAME, by another way, which key is right (`parley peer show NAME`), then `parley peer accept-key NAME FINGERPRINT`.'
+    return { state: 'changed', since: peer.offered?.at, ...lines(text, action) }
+  }
   if (!isAllowed) {
     const text = `NAME is ${trust}, and the policy asks for verified`
     return { state: 'untrusted', ...lines(text, 'Verify the contact, or set trust.require = "known".') }
@@ -250,7 +273,7 @@ const WAITS: Readonly<Record<NonNullable<MessageFacts['waitsFor']>, Lines>> = {
   ),
   key: lines(
     'NAME has another key than when it was accepted',
-    'Make sure that the new key is that of NAME; then send it again.'
+    'Make sure that the new key is that of NAME; then `parley peer accept-key NAME --queue send`, or `--queue cancel`.'
   )
 }
 

@@ -3,7 +3,7 @@ import { type Card, isSameCard } from '../identity/card.ts'
 import { hexOf, sameBytes } from '../identity/fields.ts'
 import { NAME_BYTES_MAX } from '../identity/names.ts'
 import type { NodeId } from '../transport/port.ts'
-import type { Contact } from './contact.ts'
+import { type Contact, isFormerKey } from './contact.ts'
 
 /** What identifies this daemon to others: a card with any of it is our own. A keyring has all of it. */
 export interface OwnIdentity {
@@ -57,7 +57,7 @@ export class DirectoryIndex {
     this.#byContact.set(contact.contact, contact)
     this.#byName.set(contact.name, contact)
     this.#byId.set(contact.card.id, contact)
-    this.#byFingerprint.set(hexOf(contact.card.fingerprint), contact)
+    for (const print of printsOf(contact)) this.#byFingerprint.set(print, contact)
     this.#byNodeId.set(contact.card.nodeId, contact)
     this.#byLineage.set(hexOf(contact.card.lineage), contact)
   }
@@ -68,7 +68,7 @@ export class DirectoryIndex {
     this.#byContact.delete(contactId)
     this.#byName.delete(contact.name)
     this.#byId.delete(contact.card.id)
-    this.#byFingerprint.delete(hexOf(contact.card.fingerprint))
+    for (const print of printsOf(contact)) this.#byFingerprint.delete(print)
     this.#byNodeId.delete(contact.card.nodeId)
     this.#byLineage.delete(hexOf(contact.card.lineage))
   }
@@ -102,16 +102,12 @@ export class DirectoryIndex {
    */
   judge(card: Card, own: OwnIdentity): CardVerdict {
     if (isOwn(card, own)) throw new DaemonError('SELF', 'The card is your own.')
-    // The key of a card may be the first of another's lineage, and the lineage of a card another's key.
-    const prints = [hexOf(card.fingerprint), hexOf(card.lineage)]
-    const strong = [
-      this.#byNodeId.get(card.nodeId),
-      ...prints.flatMap(print => [this.#byFingerprint.get(print), this.#byLineage.get(print)])
-    ]
+    const strong = this.#strongHoldersOf(card)
     const blocked = strong.find(contact => contact?.blocked)
     if (blocked !== undefined) throw about('BLOCKED', blocked, 'The card is of a blocked contact')
-    const holders = [...strong, this.#byId.get(card.id)].filter(contact => contact !== undefined)
+    const holders = this.#holdersOf(card)
     const other = holders.find(contact => !belongsTo(card, contact))
+    if (other !== undefined && isFormerOf(card, other)) throw about('CARD_OUTDATED', other, 'A newer key is known of')
     if (other !== undefined) throw about('CONTACT_EXISTS', other, 'Key, node ID, ID or lineage belong to a contact')
     const [holder] = holders
     if (holder === undefined) return { kind: 'new' }
@@ -131,13 +127,26 @@ export class DirectoryIndex {
     throw about('CONTACT_EXISTS', other, 'Key, node ID, ID or lineage belong to a contact')
   }
 
+  /** Whether a key is that of another contact than this one, or was. */
+  isKeyOfAnother(contactId: string, fingerprint: Uint8Array): boolean {
+    const print = hexOf(fingerprint)
+    return [this.#byFingerprint.get(print), this.#byLineage.get(print)].some(
+      holder => holder !== undefined && holder.contact !== contactId
+    )
+  }
+
   #holdersOf(card: Card): Contact[] {
+    return [...this.#strongHoldersOf(card), this.#byId.get(card.id)].filter(contact => contact !== undefined)
+  }
+
+  /** Those with whom a card shares more than the ID. */
+  #strongHoldersOf(card: Card): (Contact | undefined)[] {
+    // The key of a card may be the first of another's lineage, and the lineage of a card another's key.
     const prints = [hexOf(card.fingerprint), hexOf(card.lineage)]
     return [
       this.#byNodeId.get(card.nodeId),
-      ...prints.flatMap(print => [this.#byFingerprint.get(print), this.#byLineage.get(print)]),
-      this.#byId.get(card.id)
-    ].filter(contact => contact !== undefined)
+      ...prints.flatMap(print => [this.#byFingerprint.get(print), this.#byLineage.get(print)])
+    ]
   }
 
   #judgeSerial(card: Card, contact: Contact): CardVerdict {
@@ -148,12 +157,19 @@ export class DirectoryIndex {
   }
 }
 
-function belongsTo(card: Card, { card: held }: Contact): boolean {
+/** The fingerprints of the key of a contact, and of those that it had before. */
+function printsOf({ fingerprint, chain }: Contact): readonly string[] {
+  return [fingerprint, ...chain.map(({ oldFingerprint }) => oldFingerprint)].map(hexOf)
+}
+
+function belongsTo(card: Card, { card: held, fingerprint }: Contact): boolean {
   return (
-    card.nodeId === held.nodeId &&
-    sameBytes(card.fingerprint, held.fingerprint) &&
-    sameBytes(card.lineage, held.lineage)
+    card.nodeId === held.nodeId && sameBytes(card.fingerprint, fingerprint) && sameBytes(card.lineage, held.lineage)
   )
+}
+
+function isFormerOf(card: Card, contact: Contact): boolean {
+  return card.nodeId === contact.card.nodeId && isFormerKey(contact, card.fingerprint)
 }
 
 function isOwn(card: Card, own: OwnIdentity): boolean {

@@ -3,6 +3,7 @@ import { DaemonError } from '../errors.ts'
 import type { Card } from '../identity/card.ts'
 import { sameBytes } from '../identity/fields.ts'
 import { defaultName, parseName } from '../identity/names.ts'
+import type { Succession } from '../identity/succession.ts'
 import type { RandomBytes } from '../random.ts'
 import { CONTACT_KEYS, contactKey } from '../store/contact-key.ts'
 import type { Store, StoreWrite } from '../store/port.ts'
@@ -10,14 +11,18 @@ import type { Sealer } from '../store/sealer.ts'
 import type { NodeId } from '../transport/port.ts'
 import {
   type Contact,
-  type ContactRecord,
   canonicalAddresses,
   contactOf,
   decodeContact,
   encodeContact,
-  makeContactId
+  isFormerKey,
+  type KeyChange,
+  makeContactId,
+  trustOf,
+  type Verification
 } from './contact.ts'
 import { DirectoryIndex, type OwnIdentity } from './directory-index.ts'
+import { CHAIN_LENGTH_MAX } from './succession/chain.ts'
 
 export interface DirectoryDeps {
   readonly own: OwnIdentity
@@ -28,14 +33,19 @@ export interface DirectoryDeps {
   readonly contactCountMax: number
 }
 
-/** A change that is on disk and in memory. `trust` is blocking and unblocking; `updated` a card, a name or an override. */
+/**
+ * A change that is on disk and in memory. `trust` is another trust; `updated` a card, a name or an override; `followed` a key that the
+ * one before has signed.
+ */
 export interface DirectoryChange {
-  readonly kind: 'added' | 'updated' | 'removed' | 'trust'
+  readonly kind: 'added' | 'updated' | 'removed' | 'trust' | 'followed'
   /** As it is now; as it last was when `removed`. */
   readonly contact: Contact
   /** As it was; absent when `added`. */
   readonly before?: Contact
 }
+
+const SENDS_FOR_COUNT_MAX = 32
 
 export type DirectoryListener = (change: DirectoryChange) => void
 
@@ -122,13 +132,19 @@ export class Directory {
   }
 
   /**
-   * Takes a card that a contact sent in its own session. It must be of this very contact.
+   * Takes a card that a contact sent in its own session. It must be of this very contact. With another Themis key, which no succession
+   * led to, the contact is `changed`: the owner has to decide.
    *
    * @throws {DaemonError} as {@link Directory.add}; `NO_SUCH_PEER`; `CARD_INVALID` for the card of someone else
    */
   learn(contact: string, card: Card): Promise<CardOutcome> {
     return this.#inTurn(async () => {
       const before = this.#get(contact)
+      if (isOfAnotherKey(card, before)) {
+        this.#index.assertRenewable(contact, card, this.#deps.own)
+        const after = await this.#noteChange(before, { reason: 'card', card, statements: [] })
+        return { contact: after, change: 'updated' }
+      }
       const verdict = this.#index.judge(card, this.#deps.own)
       if (verdict.kind === 'new' || verdict.contact.contact !== contact) {
         throw new DaemonError('CARD_INVALID', 'The card is of someone else.')
@@ -152,11 +168,110 @@ export class Directory {
     })
   }
 
-  /** A contact has proven who it is. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
-  verify(contact: string, _how: 'pairing' | 'comparison', _at: number): Promise<Contact> {
+  /**
+   * A contact has proven who it is, or the owner says that it has. What was to be decided on its key is decided.
+   *
+   * @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE`
+   */
+  verify(contact: string, how: Verification['how'], at: number): Promise<Contact> {
     return this.#inTurn(async () => {
       const before = this.#get(contact)
-      return await this.#replace('trust', before, { ...before, trust: 'verified' })
+      const decided = { ...before, change: null, forkSerial: forkSerialAfter(before) }
+      return await this.#replace('trust', before, {
+        ...decided,
+        trust: 'verified',
+        verified: { how, at, inherited: null }
+      })
+    })
+  }
+
+  /**
+   * The owner says that the key of a contact is right.
+   *
+   * @param fingerprint - of the key that is meant; absent, whichever is held
+   * @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE`; `UNTRUSTED` pending or changed; `KEY_NOT_OFFERED` the contact has another key
+   */
+  vouch(contact: string, fingerprint: Uint8Array | undefined): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      if (before.trust !== 'known' && before.trust !== 'verified')
+        throw new DaemonError('UNTRUSTED', `${before.name} is ${before.trust}.`)
+      if (fingerprint !== undefined && !sameBytes(fingerprint, before.fingerprint))
+        throw new DaemonError('KEY_NOT_OFFERED', `${before.name} has another key.`)
+      const verified = { how: 'owner', at: this.#deps.clock.wallMs(), inherited: null } as const
+      return await this.#replace('trust', before, { ...before, trust: 'verified', verified })
+    })
+  }
+
+  /** Takes back that a contact is verified. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE`; `UNTRUSTED` pending or changed */
+  unverify(contact: string): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      if (before.trust === 'known') return this.#asIs(before)
+      if (before.trust !== 'verified') throw new DaemonError('UNTRUSTED', `${before.name} is ${before.trust}.`)
+      return await this.#replace('trust', before, { ...before, trust: 'known', verified: null })
+    })
+  }
+
+  /**
+   * Follows a succession that the contact has shown, and proven by the key at its end. Where the owner wants to be asked, the contact is
+   * `changed` instead.
+   *
+   * @param links - as `readChain` gave them
+   * @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE`; `CHAIN_FOREIGN` a key of another contact or of this daemon;
+   * `CHAIN_REPLAYED` another chain was followed meanwhile
+   */
+  follow(contact: string, links: readonly Succession[], policy: 'follow' | 'ask'): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      const [first, last] = [links[0], links.at(-1)]
+      if (first === undefined || last === undefined) return this.#asIs(before)
+      if (sameBytes(last.newFingerprint, before.fingerprint)) return this.#asIs(before)
+      if (!sameBytes(first.oldFingerprint, before.fingerprint))
+        throw new DaemonError('CHAIN_REPLAYED', 'Another key was followed meanwhile.')
+      this.#assertOfNobodyElse(before, links)
+      if (policy === 'ask')
+        return await this.#noteChange(before, { reason: 'succession', card: null, statements: links })
+      return await this.#replace('followed', before, followed(before, links, this.#deps.clock.wallMs()))
+    })
+  }
+
+  /**
+   * Two statements by one key were seen: the contact is `changed`, once for a fork at one place.
+   *
+   * @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE`
+   */
+  noteFork(contact: string, held: Succession, shown: readonly Succession[]): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      if (before.change !== null || held.serial <= before.forkSerial) return this.#asIs(before)
+      return await this.#noteChange(before, { reason: 'fork', card: null, statements: [held, ...shown] })
+    })
+  }
+
+  /**
+   * Decides on the key of a contact that is `changed`: the one that it showed, or the one that is held.
+   *
+   * @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE`; `KEY_NOT_OFFERED` neither of these, or nothing is to be decided;
+   * `CONTACT_EXISTS` `BLOCKED` `SELF` the key belongs to somebody else by now
+   */
+  acceptKey(contact: string, fingerprint: Uint8Array): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      if (before.change === null)
+        throw new DaemonError('KEY_NOT_OFFERED', `No key of ${before.name} is to be decided on.`)
+      return await this.#replace('trust', before, this.#decided(before, before.change, fingerprint))
+    })
+  }
+
+  /** What was accepted for these keys may go to the key that the contact has. @throws {DaemonError} `NO_SUCH_PEER` `STORE_UNAVAILABLE` */
+  sendFor(contact: string, fingerprints: readonly Uint8Array[]): Promise<Contact> {
+    return this.#inTurn(async () => {
+      const before = this.#get(contact)
+      const fresh = fingerprints.filter(print => !before.sendsFor.some(known => sameBytes(known, print)))
+      if (fresh.length === 0) return this.#asIs(before)
+      const sendsFor = [...before.sendsFor, ...fresh].slice(-SENDS_FOR_COUNT_MAX)
+      return await this.#replace('updated', before, { ...before, sendsFor })
     })
   }
 
@@ -183,11 +298,15 @@ export class Directory {
    *
    * @throws {DaemonError} as {@link Directory.assertRenewable}; `STORE_UNAVAILABLE`
    */
-  renew(contact: string, card: Card, _how: 'pairing', _at: number): Promise<Contact> {
+  renew(contact: string, card: Card, how: 'pairing', at: number): Promise<Contact> {
     return this.#inTurn(async () => {
       this.assertRenewable(contact, card)
       const before = this.#get(contact)
-      return await this.#replace('trust', before, { ...before, card, addressOverride: null, trust: 'verified' })
+      const keyed = sameBytes(before.fingerprint, card.fingerprint) ? before : withCardKey(before, card)
+      return await this.#replace('trust', before, {
+        ...keyed,
+        ...{ card, change: null, addressOverride: null, trust: 'verified', verified: { how, at, inherited: null } }
+      })
     })
   }
 
@@ -267,7 +386,38 @@ export class Directory {
     return contact
   }
 
-  async #replace(kind: 'updated' | 'trust', before: Contact, record: ContactRecord): Promise<Contact> {
+  #noteChange(before: Contact, change: Omit<KeyChange, 'at'>): Promise<Contact> {
+    if (before.change !== null) return Promise.resolve(this.#asIs(before))
+    const at = this.#deps.clock.wallMs()
+    return this.#replace('trust', before, { ...before, trust: 'changed', change: { ...change, at } })
+  }
+
+  #decided(before: Contact, change: KeyChange, fingerprint: Uint8Array): Contact {
+    const settled = { ...before, forkSerial: forkSerialAfter(before) }
+    const known = { trust: 'known', verified: null, change: null } as const
+    if (sameBytes(fingerprint, before.fingerprint)) return { ...settled, ...known }
+    const { card, statements } = change
+    const after = card === null ? statedAfter(settled, statements, change.reason) : withCardKey(settled, card)
+    if (!sameBytes(fingerprint, contactOf(after).fingerprint))
+      throw new DaemonError('KEY_NOT_OFFERED', `${before.name} has not shown that key.`)
+    if (card === null) this.#assertOfNobodyElse(before, statements)
+    else this.#index.assertRenewable(before.contact, card, this.#deps.own)
+    if (change.reason !== 'succession') return { ...after, ...known }
+    const next = followed(before, statements, this.#deps.clock.wallMs())
+    return { ...next, trust: next.verified === null ? 'known' : 'verified', change: null }
+  }
+
+  /** A key is one contact's for ever. */
+  #assertOfNobodyElse({ contact }: Contact, links: readonly Succession[]): void {
+    const { fingerprint: ownPrint, lineage } = this.#deps.own
+    for (const { newFingerprint } of links) {
+      const isOwn = sameBytes(newFingerprint, ownPrint) || sameBytes(newFingerprint, lineage)
+      if (isOwn || this.#index.isKeyOfAnother(contact, newFingerprint))
+        throw new DaemonError('CHAIN_FOREIGN', 'A succession leads to a key of somebody else.')
+    }
+  }
+
+  async #replace(kind: 'updated' | 'trust' | 'followed', before: Contact, record: Contact): Promise<Contact> {
     const after = contactOf(record)
     await this.#put(after)
     this.#tell({ kind, contact: after, before })
@@ -292,7 +442,7 @@ export class Directory {
 
   #tellDifference(before: Contact | undefined, contact: Contact): void {
     if (before === undefined) this.#tell({ kind: 'added', contact })
-    else if (before.blocked !== contact.blocked) this.#tell({ kind: 'trust', contact, before })
+    else if (trustOf(before) !== trustOf(contact)) this.#tell({ kind: 'trust', contact, before })
     else if (!sameBytes(encodeContact(before), encodeContact(contact))) this.#tell({ kind: 'updated', contact, before })
   }
 
@@ -330,6 +480,43 @@ export class Directory {
     this.#lastChange = done.catch(() => undefined)
     return done
   }
+}
+
+/** A card of the contact's own node, with a key that nothing held leads to. */
+function isOfAnotherKey(card: Card, held: Contact): boolean {
+  return (
+    card.nodeId === held.card.nodeId &&
+    !sameBytes(card.fingerprint, held.fingerprint) &&
+    !isFormerKey(held, card.fingerprint)
+  )
+}
+
+function withCardKey(before: Contact, card: Card): Contact {
+  return { ...before, card, publicKeyBytes: card.publicKeyBytes, chain: [], forkSerial: 0, sendsFor: [] }
+}
+
+function followed(before: Contact, links: readonly Succession[], at: number): Contact {
+  const from = before.fingerprint
+  const verified = before.verified === null ? null : { ...before.verified, inherited: { at, from } }
+  return { ...withChain(before, [...before.chain, ...links]), verified }
+}
+
+/** The contact at the end of the statements that were shown: after the held key, or in the place of what was followed. */
+function statedAfter(before: Contact, statements: readonly Succession[], reason: KeyChange['reason']): Contact {
+  if (reason === 'succession') return withChain(before, [...before.chain, ...statements])
+  const [replaced, ...shown] = statements
+  const common = before.chain.filter(({ serial }) => replaced !== undefined && serial < replaced.serial)
+  return withChain(before, [...common, ...shown])
+}
+
+function withChain(before: Contact, chain: readonly Succession[]): Contact {
+  const publicKeyBytes = chain.at(-1)?.newKeyBytes ?? before.publicKeyBytes
+  return { ...before, publicKeyBytes, chain: chain.slice(-CHAIN_LENGTH_MAX) }
+}
+
+/** Forks up to where the one that is being decided on begins. */
+function forkSerialAfter({ forkSerial, change }: Contact): number {
+  return change?.reason === 'fork' ? Math.max(forkSerial, change.statements[0]?.serial ?? 0) : forkSerial
 }
 
 async function loadIndex(store: Store, sealer: Sealer): Promise<DirectoryIndex> {

@@ -23,9 +23,7 @@ export interface ExchangeDeps extends ExchangePorts {
   readonly messageBytesMax: number
   /** The peer's own ID. */
   readonly from: string
-  /** The contact's Themis key now: the container's bytes. */
-  peerPublicKey(): Uint8Array
-  readonly self: Pick<Self, 'id' | 'publicKeyBytes'>
+  readonly self: Pick<Self, 'id'>
   /** What the owner calls the peer now. */
   fromName(): string
   /** The link that carries what is sent now. */
@@ -160,10 +158,10 @@ export class Exchange {
   }
 
   #endsOf({ link }: OpenLink): CompareEnds {
-    const { self, from, peerPublicKey } = this.#deps
-    const ownPublicKey = self.publicKeyBytes
+    const { self, from } = this.#deps
+    const { own: ownPublicKey, peer: peerPublicKey } = link.publicKeys
     return {
-      ...{ transcript: link.transcript, ownPublicKey, peerPublicKey: peerPublicKey() },
+      ...{ transcript: link.transcript, ownPublicKey, peerPublicKey },
       ...{ ownId: self.id, peerId: from }
     }
   }

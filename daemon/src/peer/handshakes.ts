@@ -5,17 +5,18 @@ import type { Contact } from './contact.ts'
 import type { EndCode } from './fault.ts'
 import { Link, type LinkDeps, type LinkListener } from './link.ts'
 import type { SessionDeps, SessionMessage } from './session-port.ts'
+import { SuccessionPreludes } from './succession/prelude.ts'
 
 /** Streams of one contact whose handshake is under way, each with its deadline. What comes on them is mail of the session's actor. */
 export class Handshakes {
   readonly #actor: Actor<SessionMessage>
-  readonly #deps: Pick<SessionDeps, 'self' | 'limits' | 'randomBytes'>
+  readonly #deps: Pick<SessionDeps, 'self' | 'limits' | 'randomBytes' | 'succession'>
   readonly #listener: LinkListener
   readonly #links = new Map<Link, { readonly deadline: Timer; readonly beganAt: number }>()
 
   constructor(
     actor: Actor<SessionMessage>,
-    deps: Pick<SessionDeps, 'self' | 'limits' | 'randomBytes'>,
+    deps: Pick<SessionDeps, 'self' | 'limits' | 'randomBytes' | 'succession'>,
     listener: LinkListener
   ) {
     this.#actor = actor
@@ -30,14 +31,25 @@ export class Handshakes {
   /** Begins one. `beganAt` is given back by `opened`. */
   begin(
     stream: ByteStream,
-    { card }: Contact,
+    contact: Contact,
     beganAt: number,
-    own: Pick<LinkDeps, 'greeting' | 'rekeyGeneration'>
+    own: Pick<LinkDeps, 'greeting' | 'rekeyGeneration'> & { readonly followed: number }
   ): void {
-    const { self, limits, randomBytes } = this.#deps
-    const { id, publicKey, fingerprint, nodeId, serial } = card
+    const { self, limits, randomBytes, succession } = this.#deps
+    const { card, publicKey, fingerprint } = contact
+    const { followed, ...greeting } = own
+    const preludes = new SuccessionPreludes({
+      own: self.chain(),
+      followed,
+      held: contact,
+      forked: (held, shown) => succession.forked(contact.contact, held, shown)
+    })
+    const { id, nodeId, serial } = card
     const peer = { id, publicKey, fingerprint, nodeId, cardSerial: serial }
-    const link = new Link({ ...own, stream, self, limits, randomBytes, clock: this.#actor.clock, peer }, this.#listener)
+    const link = new Link(
+      { ...greeting, stream, self, limits, randomBytes, clock: this.#actor.clock, peer, preludes },
+      this.#listener
+    )
     const deadline = this.#actor.after(limits.handshakeTimeoutMs, { type: 'handshake-due', link })
     this.#links.set(link, { deadline, beganAt })
     stream.read({

@@ -1,4 +1,5 @@
 import type { LaneMark } from '../delivery/port.ts'
+import type { Succession } from '../identity/succession.ts'
 import { decodeBatch, type Envelope, encodeBatch } from './envelope.ts'
 import type { EndCode } from './fault.ts'
 import { SESSION } from './hello.ts'
@@ -15,6 +16,8 @@ export interface LinkDeps extends SecureLinkDeps {
 
 /** What a link tells its session, from inside `feed`, `ended` and `closed`. */
 export interface LinkListener {
+  /** The peer has proven a key to which these lead from the one that is held; the link goes on with `proceed`. */
+  following(link: Link, links: readonly Succession[]): void
   /** Four messages and both hellos have passed. */
   opened(link: Link): void
   /** Envelopes of an open link, one at a time, in order. What it throws as `PeerFault` ends the link. */
@@ -66,6 +69,10 @@ export class Link extends SecureLink {
     const own = this.#deps.greeting()
     this.#announced = own.features
     return { ...own, rekey: rekeyGeneration !== undefined, generation: rekeyGeneration ?? 0 }
+  }
+
+  protected override onFollowing(links: readonly Succession[]): void {
+    this.#listener.following(this, links)
   }
 
   protected override onOpen(rest: readonly Envelope[]): void {

@@ -2,16 +2,19 @@ import type { EventBody, IdRange, PeerInfo, PeerSessionInfo, QueueInfo } from '@
 import type { Actor, ActorRef, Behaviour } from '../actor/actor.ts'
 import { supervise } from '../actor/supervisor.ts'
 import { costBytes } from '../delivery/inbox/run-log.ts'
+import type { OutboxApi } from '../delivery/outbox-api.ts'
 import type { Receiving } from '../delivery/port.ts'
 import { DaemonError } from '../errors.ts'
 import { parseCard } from '../identity/card.ts'
-import type { PeersApi, Recipient, SendRequest } from '../ipc/node-api.ts'
+import { hexOf, sameBytes } from '../identity/fields.ts'
+import type { Succession } from '../identity/succession.ts'
+import type { KeyDecision, PeersApi, Recipient, SendRequest } from '../ipc/node-api.ts'
 import type { HealthBoard } from '../observe/health.ts'
 import type { Log } from '../observe/log-port.ts'
 import type { RandomBytes } from '../random.ts'
 import type { ByteStream, NodeId, Transport } from '../transport/port.ts'
 import { CardLearner } from './card-learner.ts'
-import { type Contact, trustOf } from './contact.ts'
+import { type Contact, offeredFingerprint, trustOf } from './contact.ts'
 import type { Directory, DirectoryChange } from './directory.ts'
 import type { ExchangePorts } from './exchange.ts'
 import { isChannel } from './incoming.ts'
@@ -19,7 +22,7 @@ import type { SendJob } from './outgoing.ts'
 import type { Self } from './self.ts'
 import { PeerSession } from './session.ts'
 import { SessionCounts } from './session-counts.ts'
-import type { SessionLimits, SessionMessage } from './session-port.ts'
+import type { SessionLimits, SessionMessage, SuccessionPort } from './session-port.ts'
 
 export interface PeerLimits extends SessionLimits {
   readonly sessionCountMax: number
@@ -35,10 +38,14 @@ export interface PeerManagerDeps extends ExchangePorts {
   readonly limits: PeerLimits
   /** The trust that a contact must have before anything passes. */
   readonly requiredTrust: 'known' | 'verified'
+  /** Whether a key that a contact has signed with the one before is taken at once. */
+  readonly succession: 'follow' | 'ask'
   readonly health: HealthBoard
   readonly log: Log
   /** What waits for a contact. */
   queue(contact: string): QueueInfo
+  /** What waits for the owner, as it was accepted for another key. */
+  readonly queued: Pick<OutboxApi, 'held' | 'cancelHeld'>
   /** A contact was removed, and its session is over. */
   forget(contact: string): void
   emit(body: EventBody): void
@@ -54,6 +61,8 @@ export type ManagerMessage =
   | { readonly type: 'tick' }
   | { readonly type: 'addresses-changed' }
   | { readonly type: 'own-card' }
+  /** This daemon has another Themis key. */
+  | { readonly type: 'own-key' }
   | { readonly type: 'store-reopened' }
   | { readonly type: 'say-bye' }
 
@@ -83,6 +92,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   readonly #peers = new Map<string, Peer>()
   readonly #cards: CardLearner
   readonly #counts = new SessionCounts()
+  readonly #succession: SuccessionPort
   #unsentBytes = 0
   #tickAt: { wallMs: number; monotonicMs: number }
   #allClosed: (() => void) | undefined
@@ -91,6 +101,10 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#actor = actor
     this.#deps = deps
     this.#cards = new CardLearner(deps.directory, (contact, error) => this.#cardRefused(contact, error))
+    this.#succession = {
+      follow: (contact, links) => deps.directory.follow(contact, links, deps.succession),
+      forked: (contact, held, shown) => this.#forked(contact, held, shown)
+    }
     this.#tickAt = { wallMs: actor.clock.wallMs(), monotonicMs: actor.clock.monotonicMs() }
   }
 
@@ -113,7 +127,10 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
         this.#follow(message.change)
         break
       case 'dial-all':
-        for (const contact of this.#deps.directory.list()) this.#startSession(contact)
+        for (const contact of this.#deps.directory.list()) {
+          this.#startSession(contact)
+          this.#reportChange(contact)
+        }
         this.#actor.after(TICK_MS, { type: 'tick' })
         break
       case 'request':
@@ -126,6 +143,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
         this.#tellAll({ type: 'awake' })
         break
       case 'own-card':
+      case 'own-key':
       case 'store-reopened':
         this.#tellAll({ type: message.type })
         break
@@ -159,8 +177,8 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   }
 
   recipient(peer: string): Recipient {
-    const { contact, card, name } = this.#allowed(peer)
-    return { contact, fingerprint: card.fingerprint, name }
+    const { contact, fingerprint, name } = this.#allowed(peer)
+    return { contact, fingerprint, name }
   }
 
   async add(card: string, name: string | undefined): Promise<{ readonly peer: PeerInfo; readonly added: boolean }> {
@@ -182,6 +200,28 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
 
   async block(peer: string, blocked: boolean): Promise<PeerInfo> {
     return this.#describe(await this.#deps.directory.block(this.resolve(peer), blocked))
+  }
+
+  async trust(peer: string, trust: 'known' | 'verified', fingerprint: string | undefined): Promise<PeerInfo> {
+    const { directory } = this.#deps
+    const { contact } = directory.resolve(peer)
+    if (trust === 'known') return this.#describe(await directory.unverify(contact))
+    return this.#describe(await directory.vouch(contact, fingerprint === undefined ? undefined : bytesOf(fingerprint)))
+  }
+
+  async acceptKey(
+    peer: string,
+    { fingerprint, queue }: KeyDecision
+  ): Promise<{ readonly peer: PeerInfo; readonly held: number }> {
+    const { directory, queued } = this.#deps
+    const { contact } = directory.resolve(peer)
+    if (fingerprint !== undefined) await directory.acceptKey(contact, bytesOf(fingerprint))
+    // What is to be sent is what waits now: with a key that is not decided on nothing does.
+    if (queue !== undefined && directory.byContact(contact)?.change !== null)
+      throw new DaemonError('UNTRUSTED', 'The key of that contact is to be decided on first.')
+    if (queue === 'send') await directory.sendFor(contact, queued.held(contact).fingerprints)
+    else if (queue === 'cancel') await queued.cancelHeld(contact)
+    return { peer: this.get(contact), held: queued.held(contact).messages }
   }
 
   async send(request: SendRequest): Promise<{ readonly ids: readonly IdRange[] }> {
@@ -214,6 +254,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const contact = this.#deps.directory.resolve(peer)
     if (contact.blocked) throw new DaemonError('BLOCKED', `${contact.name} is blocked`)
     if (this.#isAllowed(contact)) return contact
+    if (contact.change !== null) throw new DaemonError('UNTRUSTED', changeText(contact))
     const why = contact.trust === 'pending' ? 'its pairing is not confirmed' : 'the policy asks for verified'
     throw new DaemonError('UNTRUSTED', `${contact.name} is ${contact.trust}, and ${why}`)
   }
@@ -270,7 +311,13 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
 
   #isAllowed({ blocked, trust }: Contact): boolean {
     // With a pending contact nothing passes but the end of its pairing, which has a protocol of its own.
-    return !blocked && trust !== 'pending' && (this.#deps.requiredTrust === 'known' || trust === 'verified')
+    // With one whose key is in question nothing does until the owner has decided.
+    return (
+      !blocked &&
+      trust !== 'pending' &&
+      trust !== 'changed' &&
+      (this.#deps.requiredTrust === 'known' || trust === 'verified')
+    )
   }
 
   #startSession(contact: Contact): void {
@@ -296,7 +343,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
             mayOpen: () => this.#counts.streaming < limits.sessionCountMax
           }
           const current = this.#deps.directory.byContact(id) ?? contact
-          return new PeerSession(actor, current, { ...this.#deps, reports, room })
+          return new PeerSession(actor, current, { ...this.#deps, reports, room, succession: this.#succession })
         },
         restart: {
           type: 'transient',
@@ -317,7 +364,7 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     this.#counts.move(undefined, peer.info.state)
   }
 
-  #stopSession(contact: Contact, reason: 'BLOCKED' | 'REMOVED' | 'RENEWED'): void {
+  #stopSession(contact: Contact, reason: 'BLOCKED' | 'CHANGED' | 'REMOVED' | 'RENEWED'): void {
     const peer = this.#peers.get(contact.contact)
     peer?.session.stop(reason)
     this.#counts.move(peer?.info.state, undefined)
@@ -338,6 +385,22 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     )
   }
 
+  /** Nothing passes until the owner has decided. */
+  #stopForChange(contact: Contact): void {
+    this.#stopSession(contact, 'CHANGED')
+    this.#reportChange(contact)
+  }
+
+  #reportChange(contact: Contact): void {
+    if (contact.change === null || contact.blocked) return
+    this.#deps.health.report(healthName(contact), {
+      state: 'degraded',
+      code: contact.change.reason === 'fork' ? 'FORK' : 'KEY_CHANGED',
+      detail: changeText(contact),
+      action: `Ask ${contact.name} by another way which key is right; then parley peer accept-key, or parley pair --renew.`
+    })
+  }
+
   #remove(contact: Contact): void {
     const over = this.#peers.get(contact.contact)?.session.exited ?? Promise.resolve()
     this.#stopSession(contact, 'REMOVED')
@@ -348,10 +411,14 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     const { emit } = this.#deps
     const named = { contact: contact.contact, name: contact.name }
     if (kind === 'trust') emit({ kind: 'peer.trust', ...named, trust: trustOf(contact) })
-    else emit({ kind: `peer.${kind}`, ...named })
+    else if (kind === 'followed') {
+      const former = hexOf((before ?? contact).fingerprint)
+      emit({ kind: 'peer.followed', ...named, fingerprint: hexOf(contact.fingerprint), former })
+    } else emit({ kind: `peer.${kind}`, ...named })
     if (kind === 'removed') this.#remove(contact)
     else if (contact.blocked) this.#stopSession(contact, 'BLOCKED')
-    else if (before !== undefined && isAnother(before, contact)) this.#renew(before)
+    else if (contact.change !== null) this.#stopForChange(contact)
+    else if (kind !== 'followed' && before !== undefined && isAnother(before, contact)) this.#renew(before)
     else if (this.#peers.has(contact.contact))
       this.#peers.get(contact.contact)?.session.tell({ type: 'contact', contact }, 'control')
     else this.#startSession(contact)
@@ -403,6 +470,13 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
     if (contact !== undefined) this.#deps.emit({ kind: 'peer.skew', contact: id, name: contact.name, skewMs })
   }
 
+  #forked(contact: string, held: Succession, shown: readonly Succession[]): void {
+    this.#deps.directory.noteFork(contact, held, shown).catch(error => {
+      // The peer shows it again with its next session; until then nothing was let through.
+      this.#deps.log.error({ contact, err: error }, 'a fork could not be written down')
+    })
+  }
+
   #cardRefused(contact: string, error: unknown): void {
     this.#deps.count('cards_refused')
     const code = error instanceof DaemonError ? error.code : 'INTERNAL'
@@ -440,8 +514,9 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
       name: contact.name,
       id: card.id,
       nodeId: card.nodeId,
-      fingerprint: Buffer.from(card.fingerprint).toString('hex'),
+      fingerprint: hexOf(contact.fingerprint),
       trust: trustOf(contact),
+      ...trustDetails(contact),
       addresses: card.addresses,
       addressOverride: contact.addressOverride,
       cardSerial: card.serial,
@@ -453,8 +528,38 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
   }
 }
 
-function isAnother({ card: before }: Contact, { card }: Contact): boolean {
-  return before.nodeId !== card.nodeId || Buffer.compare(before.fingerprint, card.fingerprint) !== 0
+function isAnother(before: Contact, { card, fingerprint }: Contact): boolean {
+  return before.card.nodeId !== card.nodeId || !sameBytes(before.fingerprint, fingerprint)
+}
+
+/** How a contact came to be verified, and what is to be decided on its key. */
+function trustDetails({ trust, verified, change }: Contact): Pick<PeerInfo, 'verified' | 'offered'> {
+  const inherited = verified?.inherited
+  return {
+    ...(verified === null || trust !== 'verified'
+      ? {}
+      : {
+          verified: {
+            ...{ how: verified.how, at: verified.at },
+            ...(inherited ? { inherited: { at: inherited.at, from: hexOf(inherited.from) } } : {})
+          }
+        }),
+    ...(change === null
+      ? {}
+      : { offered: { reason: change.reason, at: change.at, fingerprint: hexOf(offeredFingerprint(change)) } })
+  }
+}
+
+/** What is to be decided on a contact's key, in words. */
+function changeText({ name, change, fingerprint }: Contact): string {
+  if (change === null) return `${name} has the key ${hexOf(fingerprint)}`
+  const offered = hexOf(offeredFingerprint(change))
+  if (change.reason === 'fork') return `a key of ${name} has two successors: ${hexOf(fingerprint)} and ${offered}`
+  return `${name} shows the key ${offered}, and the one that is known is ${hexOf(fingerprint)}`
+}
+
+function bytesOf(fingerprint: string): Uint8Array {
+  return new Uint8Array(Buffer.from(fingerprint, 'hex'))
 }
 
 function isUp(info: PeerSessionInfo): boolean {

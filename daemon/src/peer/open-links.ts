@@ -7,8 +7,6 @@ import type { OpenLink } from './open-link.ts'
 export interface OpenLinksDeps {
   readonly rekeyDrainMs: number
   readonly glareWindowMs: number
-  /** Whether this side decides in a glare: its Themis public key container is the smaller one. */
-  readonly decides: boolean
   /** Ends `open` for good after `delayMs`, unless it is over before. */
   drainAfter(delayMs: number, open: OpenLink): Timer
   counted(name: string): void
@@ -109,7 +107,10 @@ export class OpenLinks {
   }
 
   #settle(old: OpenLink, fresh: OpenLink): void {
-    const { decides, glareWindowMs, counted } = this.#deps
+    const { glareWindowMs, counted } = this.#deps
+    const { own, peer } = fresh.link.publicKeys
+    // In a glare the side decides whose Themis public key container is the smaller one.
+    const decides = Buffer.compare(own, peer) < 0
     switch (arbitrate(old, fresh, decides, glareWindowMs)) {
       case 'peer-restarted':
         old.link.close('PEER_RESTARTED', 'the peer is a new process')

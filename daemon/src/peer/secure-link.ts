@@ -2,6 +2,7 @@ import { ProtocolError, type PublicKey, SecureSession } from '@parley/protocol'
 import type { Clock } from '../actor/clock.ts'
 import { DaemonError } from '../errors.ts'
 import { nodeIdBytes } from '../identity/node-id.ts'
+import type { Succession } from '../identity/succession.ts'
 import type { RandomBytes } from '../random.ts'
 import { FrameReader, frameParts } from '../transport/framing.ts'
 import type { ByteStream, NodeId, StreamEnd } from '../transport/port.ts'
@@ -9,6 +10,7 @@ import { decodeBatch, type Envelope, encodeBatch, type Hello } from './envelope.
 import { type EndCode, PeerFault } from './fault.ts'
 import { assertHello, type LinkProtocol, transcriptOf } from './hello.ts'
 import type { Self } from './self.ts'
+import type { SuccessionPreludes } from './succession/prelude.ts'
 
 export interface LinkLimits {
   readonly messageBytesMax: number
@@ -35,14 +37,18 @@ export interface SecureLinkDeps {
   readonly limits: LinkLimits
   readonly clock: Clock
   readonly randomBytes: RandomBytes
+  /** What passes in the preludes. Absent, they are empty, and the peer has the key that is held. */
+  readonly preludes?: SuccessionPreludes
 }
 
 /** What a hello says beside what both sides saw: it depends on the protocol. */
 export type Greeting = Pick<Hello, 'features' | 'lanes' | 'rekey' | 'generation'>
 
-type Phase = 'prelude' | 'handshake' | 'hello' | 'open' | 'over'
+type Phase = 'prelude' | 'handshake' | 'hello' | 'following' | 'open' | 'over'
 
 const EMPTY = new Uint8Array(0)
+/** How much may come while a key is being followed, in frames of the largest size. */
+const WAITING_FRAMES = 2
 
 /**
  * One stream and the Secure Session on it: preludes, the four handshake messages, hellos, then frames of what the protocol has.
@@ -55,6 +61,9 @@ export abstract class SecureLink {
   readonly stream: ByteStream
   readonly #deps: SecureLinkDeps
   readonly #protocol: LinkProtocol
+  /** As it was when the link began: a key that is replaced meanwhile is no matter of this link. */
+  readonly #self: Self
+  #peer: LinkPeer
   readonly #session: SecureSession
   readonly #reader: FrameReader
   /** Until the transcript is made: both preludes and the messages, in the order of their sending. */
@@ -63,6 +72,9 @@ export abstract class SecureLink {
   /** 32 bytes that name the session on both sides; empty before the handshake has passed. */
   #transcript: Uint8Array = EMPTY
   #hello: Hello | undefined
+  /** While the key of the peer is being followed: what stood behind its hello, and the frames after that. */
+  #rest: readonly Envelope[] = []
+  #waiting: Uint8Array[] = []
   /** Monotonic time of the last byte from the peer. */
   lastByteMs: number
   /** The sender's wall time in the newest frame, in seconds, by its own clock. */
@@ -71,6 +83,8 @@ export abstract class SecureLink {
   constructor(deps: SecureLinkDeps, protocol: LinkProtocol) {
     this.#deps = deps
     this.#protocol = protocol
+    this.#self = { ...deps.self }
+    this.#peer = deps.peer
     this.stream = deps.stream
     this.lastByteMs = deps.clock.monotonicMs()
     this.#session = SecureSession.create({
@@ -82,13 +96,21 @@ export abstract class SecureLink {
     })
     this.#reader = new FrameReader(frame => this.#frame(frame), deps.limits.preludeBytesMax)
     if (this.openedByUs) {
-      this.#writeHandshake(EMPTY)
+      this.#writeHandshake(deps.preludes?.opening() ?? EMPTY)
       this.#writeHandshake(this.#session.connectRequest())
     }
   }
 
   /** Asked when the hello is written. */
   protected abstract greeting(): Greeting
+  /**
+   * Four messages and both hellos have passed, by a key that follows the one that is held: `proceed` goes on once that is on disk. What
+   * comes meanwhile waits.
+   */
+  protected onFollowing(_links: readonly Succession[]): void {
+    this.proceed()
+  }
+
   /** Four messages and both hellos have passed. `rest` stood behind the hello in its frame. */
   protected abstract onOpen(rest: readonly Envelope[]): void
   /** The plaintext of a frame of an open link. What it throws as `PeerFault` ends the link. */
@@ -104,6 +126,16 @@ export abstract class SecureLink {
 
   get isOpen(): boolean {
     return this.#phase === 'open'
+  }
+
+  /** The fingerprint of this side's key on this link. */
+  get ownFingerprint(): Uint8Array {
+    return this.#self.fingerprint
+  }
+
+  /** The keys that both sides proved on this link: their containers. */
+  get publicKeys(): { readonly own: Uint8Array; readonly peer: Uint8Array } {
+    return { own: this.#self.publicKeyBytes, peer: this.#peer.publicKey.toBytes() }
   }
 
   get isOver(): boolean {
@@ -171,19 +203,34 @@ export abstract class SecureLink {
     this.#finish(code, detail)
   }
 
+  /** The key of the peer has been followed. */
+  proceed(): void {
+    if (this.#phase !== 'following') return
+    this.#phase = 'open'
+    const [rest, waiting] = [this.#rest, this.#waiting]
+    this.#rest = []
+    this.#waiting = []
+    try {
+      this.onOpen(rest)
+      for (const frame of waiting) this.#frame(frame)
+    } catch (error) {
+      this.#fault(error)
+    }
+  }
+
   #finish(code: EndCode, detail: string): void {
     if (this.isOver) return
     this.#phase = 'over'
     this.#reader.stop()
+    this.#waiting = []
     this.#session.wipe()
     this.onOver(code, detail)
   }
 
   /** A dialler that is closed before message 2 has probably not been accepted. */
   #codeOfEarlyEnd(code: EndCode): EndCode {
-    return this.openedByUs && this.#frames.length <= 3 && this.#phase !== 'hello' && !this.isOpen
-      ? 'NOT_ACCEPTED'
-      : code
+    const isUnanswered = this.#phase === 'prelude' || this.#phase === 'handshake'
+    return this.openedByUs && isUnanswered && this.#frames.length <= 3 ? 'NOT_ACCEPTED' : code
   }
 
   #fault(error: unknown): void {
@@ -204,6 +251,9 @@ export abstract class SecureLink {
       case 'hello':
         this.#helloFrame(frame)
         break
+      case 'following':
+        this.#wait(frame)
+        break
       case 'open':
         this.onPlaintext(this.#unwrap(frame))
         break
@@ -212,12 +262,22 @@ export abstract class SecureLink {
     }
   }
 
-  /** Kept for the transcript. What a prelude holds belongs to key succession; without it the key that is known is used. */
+  #wait(frame: Uint8Array): void {
+    const bytes = this.#waiting.reduce((sum, { length }) => sum + length, frame.length)
+    if (bytes > WAITING_FRAMES * this.#deps.limits.frameBytesMax)
+      throw new PeerFault('FLOODED', 'too much came while a key was followed')
+    this.#waiting.push(frame.slice())
+  }
+
+  /** Kept for the transcript. It may lead to another key than the one that is known. */
   #preludeFrame(frame: Uint8Array): void {
     this.#reader.limit(this.#deps.limits.unprovenFrameBytesMax)
     this.#phase = 'handshake'
+    const { preludes } = this.#deps
+    const key = preludes?.read(frame)
+    if (key !== undefined) this.#peer = { ...this.#peer, ...key }
     if (this.openedByUs) this.#frames.splice(1, 0, frame)
-    else this.#frames.push(frame, EMPTY)
+    else this.#frames.push(frame, preludes?.answer() ?? EMPTY)
   }
 
   #handshakeFrame(frame: Uint8Array): void {
@@ -225,12 +285,12 @@ export abstract class SecureLink {
     try {
       let progress = this.#session.receive(frame)
       if (progress.needPeerKey !== undefined) {
-        const isPeer = Buffer.compare(progress.needPeerKey, new TextEncoder().encode(this.#deps.peer.id)) === 0
+        const isPeer = Buffer.compare(progress.needPeerKey, new TextEncoder().encode(this.#peer.id)) === 0
         if (!isPeer) throw new PeerFault('AUTHENTICATION_FAILED', 'an ID of somebody else')
-        progress = this.#session.peerKey(this.#deps.peer.publicKey)
+        progress = this.#session.peerKey(this.#peer.publicKey)
       }
       if (progress.reply !== undefined) {
-        if (this.#frames.length === 3 && !this.openedByUs) this.stream.write(frameParts([EMPTY]))
+        if (this.#frames.length === 3 && !this.openedByUs) this.stream.write(frameParts([this.#frames[1] ?? EMPTY]))
         this.#writeHandshake(progress.reply)
       }
       if (progress.established) this.#established()
@@ -247,7 +307,8 @@ export abstract class SecureLink {
   }
 
   #established(): void {
-    const { self, peer, limits } = this.#deps
+    const { limits } = this.#deps
+    const [self, peer] = [this.#self, this.#peer]
     this.#phase = 'hello'
     this.#transcript = transcriptOf(this.#frames)
     this.#frames = []
@@ -272,7 +333,7 @@ export abstract class SecureLink {
   }
 
   #helloFrame(frame: Uint8Array): void {
-    const { self, peer } = this.#deps
+    const [self, peer] = [this.#self, this.#peer]
     const [first, ...rest] = decodeBatch(this.#unwrap(frame))
     if (first === undefined || !('hello' in first))
       throw new PeerFault('HELLO_MISMATCH', 'the first envelope is no hello')
@@ -284,8 +345,11 @@ export abstract class SecureLink {
       transcript: this.#transcript
     })
     this.#hello = first.hello
-    this.#phase = 'open'
-    this.onOpen(rest)
+    this.#phase = 'following'
+    this.#rest = rest
+    const links = this.#deps.preludes?.links ?? []
+    if (links.length === 0) this.proceed()
+    else this.onFollowing(links)
   }
 
   #unwrap(frame: Uint8Array): Uint8Array {

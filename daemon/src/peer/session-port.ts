@@ -1,5 +1,6 @@
 import type { PeerSessionInfo } from '@parley/client-sdk/contract'
 import type { Receiving } from '../delivery/port.ts'
+import type { Succession } from '../identity/succession.ts'
 import type { Log } from '../observe/log-port.ts'
 import type { RandomBytes } from '../random.ts'
 import type { ByteStream, StreamEnd, Transport } from '../transport/port.ts'
@@ -42,6 +43,13 @@ export interface SessionRoom {
   mayOpen(): boolean
 }
 
+/** Keys of contacts that follow others. */
+export interface SuccessionPort {
+  /** Resolves once it is on disk, with the contact as it then is. */
+  follow(contact: string, links: readonly Succession[]): Promise<Contact>
+  forked(contact: string, held: Succession, shown: readonly Succession[]): void
+}
+
 export interface SessionDeps extends ExchangePorts {
   readonly self: Self
   readonly transport: Transport
@@ -51,6 +59,7 @@ export interface SessionDeps extends ExchangePorts {
   readonly log: Log
   readonly reports: SessionReports
   readonly room: SessionRoom
+  readonly succession: SuccessionPort
 }
 
 export type SessionMessage =
@@ -68,6 +77,11 @@ export type SessionMessage =
   | { readonly type: 'request' }
   | SendingTimer
   | { readonly type: 'contact'; readonly contact: Contact }
+  /** A key that the peer has proven on this link was followed. */
+  | { readonly type: 'followed'; readonly link: Link; readonly contact: Contact }
+  | { readonly type: 'follow-failed'; readonly link: Link; readonly error: unknown }
+  /** This daemon has another Themis key. */
+  | { readonly type: 'own-key' }
   /** This daemon's card has changed. */
   | { readonly type: 'own-card' }
   /** The host woke up or its addresses changed: what was learned by failing is void. */

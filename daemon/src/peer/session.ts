@@ -1,6 +1,8 @@
 import type { SessionState } from '@parley/client-sdk/contract'
 import type { Actor, Behaviour, Exit } from '../actor/actor.ts'
 import { DaemonError } from '../errors.ts'
+import { sameBytes } from '../identity/fields.ts'
+import type { Succession } from '../identity/succession.ts'
 import type { ByteStream } from '../transport/port.ts'
 import type { Contact } from './contact.ts'
 import { Dialler } from './dialler.ts'
@@ -16,6 +18,7 @@ import { OutgoingLanes, type OutgoingQueue, type SendJob } from './outgoing.ts'
 import { Sending } from './sending.ts'
 import type { SessionDeps, SessionMessage } from './session-port.ts'
 import { type LastEnd, SessionReport } from './session-report.ts'
+import { isChainCode } from './succession/prelude.ts'
 import { Upkeep } from './upkeep.ts'
 
 /**
@@ -41,6 +44,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   /** How often in a row the peer hung up before it said a word. */
   #refusalCount = 0
   #wasUp = false
+  /** How many statements of this daemon's own chain the peer is known to have followed. */
+  #followedSerial = 0
 
   constructor(actor: Actor<SessionMessage>, contact: Contact, deps: SessionDeps) {
     this.#actor = actor
@@ -50,7 +55,6 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#sending = new Sending(actor, deps.limits)
     this.#links = new OpenLinks({
       ...deps.limits,
-      decides: Buffer.compare(deps.self.publicKeyBytes, contact.card.publicKeyBytes) < 0,
       drainAfter: (delayMs, open) => actor.after(delayMs, { type: 'drain-due', open }),
       counted: name => deps.reports.counted(name)
     })
@@ -59,7 +63,6 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       ...deps,
       contact: contact.contact,
       from: contact.card.id,
-      peerPublicKey: () => this.#contact.card.publicKeyBytes,
       fromName: () => this.#contact.name,
       messageBytesMax: deps.limits.messageBytesMax,
       current: () => this.#links.current,
@@ -72,6 +75,7 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       randomBytes: deps.randomBytes,
       pulseAfter: (delayMs, open) => actor.after(delayMs, { type: 'pulse', open }),
       isCurrent: open => open === this.#links.current,
+      isOutdated: ({ link }) => !sameBytes(link.ownFingerprint, deps.self.fingerprint),
       dialSuccessor: generation => {
         if (this.#handshakes.count === 0) this.#dialler.planRekey(generation)
       }
@@ -132,8 +136,19 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       case 'contact':
         this.#contactChanged(message.contact)
         break
+      case 'followed':
+        this.#followed(message.link, message.contact)
+        break
+      case 'follow-failed':
+        this.#followFailed(message.link, message.error)
+        break
+      case 'own-key':
+        this.#followedSerial = 0
+        if (this.#links.current !== undefined) this.#upkeep.replace(this.#links.current)
+        this.#flushSoon()
+        break
       case 'own-card':
-        this.#links.current?.queue({ card: { card: this.#deps.self.cardBytes() } })
+        if (this.#links.current !== undefined) this.#sendCard(this.#links.current)
         this.#flushSoon()
         break
       case 'awake':
@@ -184,11 +199,33 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
   #begin(stream: ByteStream, rekeyGeneration: number | undefined): void {
     this.#handshakes.begin(stream, this.#contact, this.#exchange.now, {
       greeting: () => this.#exchange.greeting(),
+      followed: this.#followedSerial,
       ...(rekeyGeneration === undefined ? {} : { rekeyGeneration })
     })
   }
 
   // What a link tells
+
+  following(link: Link, links: readonly Succession[]): void {
+    const { succession } = this.#deps
+    this.#actor.pipe(
+      succession.follow(this.#contact.contact, links),
+      contact => ({ type: 'followed', link, contact }),
+      error => ({ type: 'follow-failed', link, error })
+    )
+  }
+
+  #followed(link: Link, contact: Contact): void {
+    if (link.isOver) return
+    this.#contact = contact
+    if (contact.change === null && !contact.blocked) link.proceed()
+    else link.close('CHANGED', 'the key of the contact is to be decided on')
+  }
+
+  #followFailed(link: Link, error: unknown): void {
+    const code = error instanceof DaemonError && isChainCode(error.code) ? error.code : 'FAILED'
+    link.close(code, error instanceof Error ? error.message : 'the key could not be followed')
+  }
 
   opened(link: Link): void {
     const fresh = this.#openLink(link, this.#handshakes.done(link) ?? 0)
@@ -201,8 +238,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
     this.#links.add(fresh)
     this.#exchange.checkRequests()
     this.#upkeep.watch(fresh)
-    if (link.hello.heldCardSerial < this.#deps.self.cardSerial())
-      fresh.queue({ card: { card: this.#deps.self.cardBytes() } })
+    this.#noteFollowed(link)
+    if (link.hello.heldCardSerial < this.#deps.self.cardSerial()) this.#sendCard(fresh)
     if (this.#isClosing) this.#sayBye()
     this.#flushSoon()
   }
@@ -244,13 +281,28 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
       { contact: this.#contact.contact, code: endCode, detail, openedByUs: link.openedByUs },
       'session stream over'
     )
-    if (open !== undefined || link.openedByUs || endCode === 'VERSION_MISMATCH') {
+    const isTold = endCode === 'VERSION_MISMATCH' || isChainCode(endCode)
+    if (open !== undefined || link.openedByUs || isTold) {
       if (endCode !== 'GLARE' && endCode !== 'REKEYED') this.#noteEnd(endCode, detail)
     }
-    if (endCode === 'VERSION_MISMATCH') this.#dialler.setHopeless()
+    if (isTold) this.#dialler.setHopeless()
     this.#flushSoon()
     if (this.#links.current === undefined) this.#wentOffline(wasHandshaking && link.openedByUs)
     if (this.#isClosing && this.#links.count === 0) this.#deps.reports.closed()
+  }
+
+  // Keys
+
+  /** The peer has proven that it holds the key of this link: it need not be told again how that came to be. */
+  #noteFollowed(link: Link): void {
+    const { self } = this.#deps
+    if (sameBytes(link.ownFingerprint, self.fingerprint)) this.#followedSerial = self.chain().length
+  }
+
+  /** A card is for sessions by the key that it is about. */
+  #sendCard(open: OpenLink): void {
+    const { self } = this.#deps
+    if (sameBytes(open.link.ownFingerprint, self.fingerprint)) open.queue({ card: { card: self.cardBytes() } })
   }
 
   // Open links
@@ -469,7 +521,8 @@ export class PeerSession implements Behaviour<SessionMessage>, LinkListener {
 /** The owner stops a session with the code of its reason, but for the end of the daemon. */
 function endCodeOf(exit: Exit): EndCode {
   if (exit.type === 'crashed') return 'FAILED'
-  return exit.reason === 'BLOCKED' || exit.reason === 'REMOVED' ? exit.reason : 'STOPPING'
+  const { reason } = exit
+  return reason === 'BLOCKED' || reason === 'CHANGED' || reason === 'REMOVED' ? reason : 'STOPPING'
 }
 
 function isDialCode(code: string): code is 'DIAL_FAILED' | 'WRONG_NODE' | 'NOT_ACCEPTED' {

@@ -21,6 +21,8 @@ export interface UpkeepDeps {
   pulseAfter(delayMs: number, open: OpenLink): Timer
   /** Whether messages go out on it: only then is it worth replacing. */
   isCurrent(open: OpenLink): boolean
+  /** Whether this side has another key by now than on the link. */
+  isOutdated(open: OpenLink): boolean
   /** Dials a session that replaces the current one, soon. */
   dialSuccessor(generation: number): void
 }
@@ -54,7 +56,7 @@ export class Upkeep {
     else if (ageMs >= sessionAgeMsMax) open.link.close('SESSION_EXPIRED', 'the session is too old')
     else {
       if (silentMs >= pingAfterMs) open.queuePing(this.#ping(false))
-      if (ageMs >= rekeyAfterMs) this.#wantSuccessor(open)
+      if (ageMs >= rekeyAfterMs || this.#deps.isOutdated(open)) this.#wantSuccessor(open)
       this.watch(open)
     }
   }
@@ -65,6 +67,11 @@ export class Upkeep {
     const { wrapCount } = open.link
     if (wrapCount >= sessionWrapsMax) open.link.close('SESSION_EXPIRED', 'the session has sent all frames that it may')
     else if (wrapCount >= rekeyAfterWraps) this.#wantSuccessor(open)
+  }
+
+  /** This side has another key: the session gives way to one with that. */
+  replace(open: OpenLink): void {
+    if (this.#deps.isOutdated(open)) this.#wantSuccessor(open)
   }
 
   /** @throws {PeerFault} `PROTOCOL_VIOLATION` `FLOODED` */

@@ -11,7 +11,7 @@ import { decodeCard, formatCard } from '../identity/card.ts'
 import { hexOf, textBytes } from '../identity/fields.ts'
 import { OWN_CARD_KEY } from '../identity/own-card.ts'
 import { KEPT_PORTS_KEY } from '../kept-ports.ts'
-import { decodeContact } from '../peer/contact.ts'
+import { decodeAnyContact } from '../peer/contact.ts'
 import type { RawRecord } from './salvage.ts'
 import { isPlainRecord } from './sealed.ts'
 import type { Sealer } from './sealer.ts'
@@ -84,7 +84,7 @@ function inboxLines(place: ExportLine, key: Uint8Array, content: Uint8Array): re
 }
 
 function contactLine(content: Uint8Array): ExportLine {
-  const { contact, name, card, addressOverride, trust, blocked, addedAt } = decodeContact(content)
+  const { contact, name, card, addressOverride, trust, blocked, addedAt } = decodeAnyContact(content)
   return { contact, name, id: card.id, card: formatCard(card), addressOverride, trust, blocked, addedAt }
 }
 

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { DaemonError } from '../errors.ts'
 import { OWN_CARD_KEY } from '../identity/own-card.ts'
 import { KEPT_PORTS_KEY } from '../kept-ports.ts'
-import { CONTACT_KEY_PREFIX, contactKey } from './contact-key.ts'
+import { upgradeContact } from '../peer/contact.ts'
+import { CONTACT_KEY_PREFIX, contactKey, isContactKey } from './contact-key.ts'
 import type { Store, StoreEntry, StoreWrite, Sublevel } from './port.ts'
 import { recordCodec } from './records.ts'
 import type { Sealer } from './sealer.ts'
@@ -27,7 +28,8 @@ export function schemaSteps(sealer: Sealer): readonly Migration[] {
   return [
     { to: 1, plan: async () => [] },
     { to: 2, plan: view => sealPlainRecords(view, sealer) },
-    { to: 3, plan: async view => sealKeptPorts(view, sealer) }
+    { to: 3, plan: async view => sealKeptPorts(view, sealer) },
+    { to: 4, plan: view => addKeysToContacts(view, sealer) }
   ]
 }
 
@@ -54,6 +56,17 @@ function sealKeptPorts(view: MigrationView, sealer: Sealer): readonly StoreWrite
   if (ports === undefined) return []
   const value = sealer.seal('meta', KEPT_PORTS_KEY, ports)
   return [{ type: 'put', sublevel: 'meta', key: KEPT_PORTS_KEY, value }]
+}
+
+/** Until schema 3 contacts had the keys of their cards, and no more was kept of how they are trusted. */
+async function addKeysToContacts(view: MigrationView, sealer: Sealer): Promise<readonly StoreWrite[]> {
+  const writes: StoreWrite[] = []
+  for await (const { key, value } of view.entries('peers')) {
+    if (!isContactKey(key)) continue
+    const contact = upgradeContact(sealer.open('peers', key, value))
+    writes.push({ type: 'put', sublevel: 'peers', key, value: sealer.seal('peers', key, contact) })
+  }
+  return writes
 }
 
 const SCHEMA_KEY = new TextEncoder().encode('schema')

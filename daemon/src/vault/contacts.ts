@@ -15,10 +15,10 @@ export function vaultContacts(
     const { contact } = peers.recipient(peer)
     const found = directory.byContact(contact)
     if (found === undefined) throw new DaemonError('NO_SUCH_PEER', 'the contact is gone')
-    const { card, name, trust } = found
+    const { card, name, trust, publicKeyBytes, fingerprint } = found
     if (trust === 'changed' || trust === 'pending') {
       throw new DaemonError('UNTRUSTED', 'the key of that contact is not decided on', { data: { trust } })
     }
-    return { contact, name, id: card.id, publicKeyBytes: card.publicKeyBytes, fingerprint: card.fingerprint }
+    return { contact, name, id: card.id, publicKeyBytes, fingerprint }
   }
 }

@@ -16,6 +16,9 @@ const CHANGES: readonly (readonly [string, object])[] = [
   ['peers.update', { peer: 'bob', addresses: ['/ip4/1.2.3.4/tcp/1'] }],
   ['peers.rename', { peer: 'bob', name: 'robert' }],
   ['peers.block', { peer: 'bob' }],
+  ['peers.trust', { peer: 'bob', trust: 'verified' }],
+  ['peers.accept-key', { peer: 'bob', fingerprint: 'f'.repeat(64) }],
+  ['identity.rotate', {}],
   ['peers.remove', { peer: 'bob' }]
 ]
 

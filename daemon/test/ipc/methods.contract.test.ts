@@ -52,6 +52,7 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
   const SAME: readonly (readonly [string, object, object])[] = [
     ['node.status', {}, STATUS],
     ['identity.show', {}, IDENTITY],
+    ['identity.rotate', {}, IDENTITY],
     ['keys.show', {}, STORE_KEYS],
     ['keys.rotate-store', {}, STORE_KEYS],
     ['identity.card', {}, { card: 'parley:card:own' }],
@@ -63,6 +64,8 @@ describe.each(WAYS)('calls as %s', (_name, { encoding, makeSide, makeClient, isP
     ['peers.update', { peer: 'bob', addresses: null }, { addressOverride: null }],
     ['peers.rename', { peer: 'bob', name: 'robert' }, { name: 'robert', contact: 'contact-bob' }],
     ['peers.block', { peer: 'bob' }, { trust: 'blocked' }],
+    ['peers.trust', { peer: 'bob', trust: 'verified' }, { trust: 'verified' }],
+    ['peers.accept-key', { peer: 'bob', queue: 'send' }, { held: 2 }],
     ['peers.block', { peer: 'bob', blocked: false }, { trust: 'known' }]
   ]
 

@@ -88,6 +88,14 @@ export class BookOfPeers implements PeersApi {
     return this.#put({ ...this.get(peer), trust: blocked ? 'blocked' : 'known' })
   }
 
+  async trust(peer: string, trust: 'known' | 'verified'): Promise<PeerInfo> {
+    return this.#put({ ...this.get(peer), trust })
+  }
+
+  async acceptKey(peer: string): Promise<{ peer: PeerInfo; held: number }> {
+    return { peer: this.get(peer), held: 2 }
+  }
+
   resolve(peer: string): string {
     return this.get(peer).contact
   }
@@ -228,7 +236,7 @@ export async function makeRig(
       version: '0.1.0',
       bootId: 'boot'
     },
-    identity: { show: () => IDENTITY, card: () => 'parley:card:own' },
+    identity: { show: () => IDENTITY, card: () => 'parley:card:own', rotate: async () => IDENTITY },
     keys: { info: () => STORE_KEYS, begin: async () => STORE_KEYS },
     metrics: new Metrics(new Counters(), { hasProcessMetrics: false }),
     randomBytes
@@ -293,6 +301,7 @@ export const IDENTITY: IdentityInfo = {
     fingerprint: 'f',
     nodeId: 'node',
     lineage: 'l',
+    rotations: 0,
     cardSerial: 1,
     publicKey: 'cHVi',
     boxKey: 'Ym94'

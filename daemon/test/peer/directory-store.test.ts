@@ -202,7 +202,10 @@ describe('a stored contact', () => {
     const cardAt = Buffer.from(bytes).indexOf(record.card.bytes) + 60
     flippedCard[cardAt] = (flippedCard[cardAt] ?? 0) ^ 1
     const values: unknown[] = [
-      { ...decode(bytes), v: 2 },
+      { ...decode(bytes), v: 1 },
+      { ...decode(bytes), v: 3 },
+      { ...decode(bytes), chain: [new Uint8Array(8)] },
+      { ...decode(bytes), sendsFor: [new Uint8Array(8)] },
       { ...decode(bytes), more: 1 },
       { ...decode(bytes), contact: 'x' },
       { ...decode(bytes), name: ' x' },

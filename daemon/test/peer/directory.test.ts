@@ -188,9 +188,10 @@ describe('a card received in session', () => {
     await directory.add(cardOf(carol))
     expect(await codeOf(() => directory.learn(contact.contact, cardOf(carol, 2)))).toBe('CARD_INVALID')
     expect(await codeOf(() => directory.learn(contact.contact, cardOf(identityNamed('dave'))))).toBe('CARD_INVALID')
-    expect(await codeOf(() => directory.learn(contact.contact, cardWith({ themis: 'x', node: 'bob', id: 'x' })))).toBe(
-      'CONTACT_EXISTS'
-    )
+    const withKeyOfCarol = cardWith({ themis: 'carol', node: 'bob', id: 'x' })
+    expect(await codeOf(() => directory.learn(contact.contact, withKeyOfCarol))).toBe('CONTACT_EXISTS')
+    const withOwnKey = cardWith({ themis: 'own', node: 'bob', id: 'x' })
+    expect(await codeOf(() => directory.learn(contact.contact, withOwnKey))).toBe('SELF')
     expect(await codeOf(() => directory.learn(contact.contact, cardOf(own)))).toBe('SELF')
     expect(await codeOf(() => directory.learn('a'.repeat(16), cardOf(bob, 2)))).toBe('NO_SUCH_PEER')
     expect(directory.list().map(({ card }) => card.serial)).toEqual([1, 1])

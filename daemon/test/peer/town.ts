@@ -10,11 +10,14 @@ import { Requests } from '../../src/delivery/requests/requests.ts'
 import { DaemonError } from '../../src/errors.ts'
 import { type Card, formatCard, makeCard } from '../../src/identity/card.ts'
 import type { Keyring } from '../../src/identity/keyring.ts'
+import { heldInMemory, type KeyringHolder } from '../../src/identity/keyring-holder.ts'
+import { rotateIdentity } from '../../src/identity/rotate.ts'
 import { Counters } from '../../src/observe/counters.ts'
 import { HealthBoard } from '../../src/observe/health.ts'
 import type { Log } from '../../src/observe/log-port.ts'
 import { type ComparatorWorker, InProcessComparator } from '../../src/peer/compare/comparator.ts'
 import { Comparisons } from '../../src/peer/compare/comparisons.ts'
+import { mayGoTo } from '../../src/peer/contact.ts'
 import { Directory } from '../../src/peer/directory.ts'
 import { FEATURES, SESSION_PROTOCOL } from '../../src/peer/hello.ts'
 import { type ManagerMessage, PeerManager } from '../../src/peer/manager.ts'
@@ -130,7 +133,8 @@ class BreakableStore implements Store {
 
 export class House {
   readonly name: string
-  readonly keyring: Keyring
+  readonly keys: KeyringHolder
+  #card: Card | undefined
   readonly counters = new Counters()
   readonly events: EventBody[] = []
   readonly refusals: Refusal[] = []
@@ -159,8 +163,16 @@ export class House {
     this.#town = town
     this.name = name
     this.config = config
-    this.keyring = identityNamed(name)
+    this.keys = heldInMemory(identityNamed(name))
     this.address = `/ip4/127.0.0.1/tcp/${7_000 + index}`
+  }
+
+  get keyring(): Keyring {
+    return this.keys.current
+  }
+
+  get directory(): Directory {
+    return this.#parts.directory
   }
 
   get manager(): PeerManager {
@@ -192,7 +204,17 @@ export class House {
     return makeCard(this.keyring, { addresses: [this.address], serial, time: 1_000 })
   }
 
+  /** Another Themis key, as the node does it. */
+  async rotate(): Promise<void> {
+    const { clock, seed } = this.#town
+    const randomBytes = seededRandomBytes(`rotation ${this.keyring.chain.length} ${this.name} ${seed}`)
+    await rotateIdentity({ keys: this.keys, clock, randomBytes })
+    this.#card = this.card((this.#card?.serial ?? 1) + 1)
+    for (const type of ['own-card', 'own-key'] as const) this.running?.actor.tell({ type }, 'control')
+  }
+
   async start(): Promise<void> {
+    const { keys } = this
     const { clock, network, seed } = this.#town
     const { limits } = this.config
     const randomBytes = seededRandomBytes(`${this.name} ${this.#boots++} ${seed}`)
@@ -209,7 +231,9 @@ export class House {
     await store.open()
     const sealer = testSealer()
     const directory = await Directory.open(store, {
-      own: this.keyring,
+      get own() {
+        return keys.current
+      },
       sealer,
       clock,
       randomBytes,
@@ -220,7 +244,8 @@ export class House {
       listen: [this.address],
       admission: { ...limits, unprovenDeadlineMs: limits.handshakeTimeoutMs }
     })
-    const card = this.card()
+    this.#card ??= this.card()
+    const card = () => this.#card ?? this.card()
     const emit = (body: EventBody) => void this.events.push(body)
     const log: Log = {
       debug: () => {},
@@ -230,10 +255,14 @@ export class House {
     }
     const nameOf = (contact: string) => directory.byContact(contact)?.name
     const delivery = { store, sealer, clock, randomBytes, emit, log, contactName: (id: string) => nameOf(id) ?? id }
+    const mayGo = (contact: string, fingerprint: Uint8Array) => {
+      const found = directory.byContact(contact)
+      return found === undefined || mayGoTo(found, fingerprint)
+    }
     const keptBytesMax = limits.inboxBytesMax / 4
     const inbox = await Inbox.open({ ...delivery, options: { ...limits, keptBytesMax } })
     const health = new HealthBoard(clock, body => this.#noteHealth(body))
-    const outbox = await Outbox.open({ ...delivery, health, options: limits })
+    const outbox = await Outbox.open({ ...delivery, health, mayGoTo: mayGo, options: limits })
     const requests = new Requests({
       clock,
       randomBytes,
@@ -250,7 +279,7 @@ export class House {
       comparator: this.comparator ?? new InProcessComparator({ randomBytes, clock }),
       peer: contact => {
         const found = directory.byContact(contact)
-        return found === undefined ? undefined : { name: found.name, publicKeyBytes: found.card.publicKeyBytes }
+        return found === undefined ? undefined : { name: found.name, publicKeyBytes: found.publicKeyBytes }
       },
       verify: async contact => void this.verified.push(contact),
       audit: { record: async ({ action }) => void this.audited.push(action) },
@@ -268,6 +297,7 @@ export class House {
           randomBytes,
           limits,
           requiredTrust: this.config.trust.require,
+          succession: this.config.trust.succession,
           receiving: { openLane: origin => this.#openLane(origin) },
           features: this.features,
           durableReceiving: inbox,
@@ -275,6 +305,7 @@ export class House {
           requesting: requests,
           comparing: comparisons,
           queue: contact => outbox.queue(contact),
+          queued: outbox,
           forget: contact => {
             for (const part of [outbox, inbox, requests, comparisons]) part.forgetContact(contact)
           },
@@ -284,20 +315,30 @@ export class House {
           count: name => this.counters.add(name),
           self: {
             id: this.keyring.id,
-            privateKey: this.keyring.identityKey(),
-            publicKeyBytes: this.keyring.publicKeyBytes,
-            fingerprint: this.keyring.fingerprint,
+            get privateKey() {
+              return keys.current.identityKey()
+            },
+            get publicKeyBytes() {
+              return keys.current.publicKeyBytes
+            },
+            get fingerprint() {
+              return keys.current.fingerprint
+            },
+            chain: () => keys.current.chain,
             nodeId: this.keyring.nodeId,
             bootId: randomBytes(16),
-            cardSerial: () => card.serial,
-            cardBytes: () => card.bytes
+            cardSerial: () => card().serial,
+            cardBytes: () => card().bytes
           }
         })
         return manager
       }
     )
     if (manager === undefined) throw new Error('the actor did not start')
-    directory.onChange(change => void actor.tell({ type: 'directory', change }, 'control'))
+    directory.onChange(change => {
+      void actor.tell({ type: 'directory', change }, 'control')
+      outbox.keyChanged(change.contact.contact)
+    })
     const running = { actor, manager, transport, directory, outbox, inbox, requests, comparisons, store }
     this.running = running
     await transport.start({
@@ -321,7 +362,7 @@ export class House {
   }
 
   async knows(other: House): Promise<void> {
-    await this.manager.add(formatCard(other.card()), other.name)
+    await this.manager.add(formatCard(other.#card ?? other.card()), other.name)
   }
 
   state(name: string): PeerInfo['session']['state'] {

@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { OwnCard } from '../../src/identity/own-card.ts'
-import { contactOf, encodeContact } from '../../src/peer/contact.ts'
+import { type Contact, contactOf } from '../../src/peer/contact.ts'
 import { seededRandomBytes } from '../../src/random.ts'
 import { contactKey } from '../../src/store/contact-key.ts'
 import { MemoryDisk, MemoryStore } from '../../src/store/memory.ts'
 import { type Migration, migrate, schemaSteps } from '../../src/store/migrations.ts'
 import type { Store, StoreWrite } from '../../src/store/port.ts'
+import { recordCodec } from '../../src/store/records.ts'
 import { cardOf, identityNamed } from '../identity/identities.ts'
 import { openDirectory } from '../peer/directory-support.ts'
 import { bytes, collect, del, put } from './contract.ts'
@@ -138,7 +140,7 @@ describe('migrate', () => {
   })
 })
 
-describe('the steps to schema 3', () => {
+describe('the steps to schema 4', () => {
   const ada = identityNamed('ada')
   const bob = identityNamed('bob')
   const ownCard = cardOf(ada, 9)
@@ -149,8 +151,16 @@ describe('the steps to schema 3', () => {
     addressOverride: null,
     trust: 'verified',
     blocked: true,
-    addedAt: 77
+    addedAt: 77,
+    verified: { how: 'owner', at: 77, inherited: null }
   })
+
+  /** A contact as it was kept before it had a key apart from its card. */
+  function formerContact({ card, ...kept }: Contact): Uint8Array {
+    const { contact, name, addressOverride, trust, blocked, addedAt } = kept
+    const codec = recordCodec({ sublevel: 'peers', version: 1, schema: z.record(z.string(), z.unknown()) })
+    return codec.encode({ contact, name, card: card.bytes, addressOverride, trust, blocked, addedAt })
+  }
 
   /** A store as schema 1 left it. */
   async function oldStore(): Promise<MemoryStore> {
@@ -158,7 +168,7 @@ describe('the steps to schema 3', () => {
     await store.open()
     await migrate(store, [step(1)])
     const plain = [
-      put('peers', bytes('contact/abcdefghijklmnop'), encodeContact(contact)),
+      put('peers', bytes('contact/abcdefghijklmnop'), formerContact(contact)),
       put('meta', bytes('own-card'), ownCard.bytes),
       put('meta', bytes('listen-ports'), bytes('{"/ip4/127.0.0.1/tcp/0":4711}'))
     ]

@@ -4,6 +4,7 @@ import { parseMessageId } from '../message-id.ts'
 import type { MessageFacts } from '../outbox-api.ts'
 import type { Book } from './book.ts'
 import type { ContactLanes } from './contact-lanes.ts'
+import type { Entry } from './entry.ts'
 import type { Lane } from './lane.ts'
 import type { LaneRange } from './removing.ts'
 import { statesOf, toStateRange } from './states.ts'
@@ -49,7 +50,7 @@ export function factsById(book: Book, id: string): MessageFacts {
   if (entry === undefined || entry.kind === 'skip') return facts
   const expiresAt = book.deps.clock.wallMs() + Math.max(0, entry.expiresMs - book.nowMs())
   const waiting = { ...facts, acceptedAt: entry.acceptedAt, expiresAt }
-  return state.state === 'accepted' ? { ...waiting, waitsFor: waitsFor(book, contact, place.lane) } : waiting
+  return state.state === 'accepted' ? { ...waiting, waitsFor: waitsFor(book, contact, place.lane, entry) } : waiting
 }
 
 /** What waits for one contact, or for all. */
@@ -66,7 +67,14 @@ export function queueOf(book: Book, contact: string | undefined): QueueInfo {
   return { messages, bytes, oldestAt }
 }
 
-function waitsFor(book: Book, contact: ContactLanes, lane: Lane): NonNullable<MessageFacts['waitsFor']> {
+/** The messages of a contact that wait for the owner, as they were accepted for another key. */
+export function heldOf(book: Book, contact: ContactLanes): Entry[] {
+  return [...contact.byChannel.values()].flatMap(lane => lane.entries().filter(entry => book.isHeld(entry)))
+}
+
+function waitsFor(book: Book, contact: ContactLanes, lane: Lane, entry: Entry): NonNullable<MessageFacts['waitsFor']> {
+  const first = lane.at(lane.cursor)
+  if (book.isHeld(entry) || (first !== undefined && book.isHeld(first))) return 'key'
   if (book.nowMs() < contact.restUntilMs) return 'epochs'
   if (contact.attachment === undefined) return 'session'
   return contact.attachment.isReady(lane) ? 'turn' : 'credit'

@@ -225,6 +225,7 @@ export class Attachment implements OutgoingAttachment {
     const entry = lane.at(cursor)
     if (entry === undefined || !entry.isSynced || entry.last > lane.takeableThrough) return undefined
     if (entry.kind !== 'run') return { type: 'skip', to: entry.last }
+    if (this.#book.isHeld(entry)) return undefined
     if (entry.largestBytes > this.#session.messageBytesMax) {
       this.#hooks.tooLarge(entry, this.#session.messageBytesMax)
       return undefined

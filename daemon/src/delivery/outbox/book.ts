@@ -59,6 +59,8 @@ export interface OutboxDeps {
   readonly contactName: (contact: string) => string
   /** Whether there is such a contact; what is kept of others is dropped at the start. Without it everybody is one. */
   readonly isContact?: (contact: string) => boolean
+  /** Whether what was accepted for a key may go to the key that the contact has now. Without it everything may. */
+  readonly mayGoTo?: (contact: string, fingerprint: Uint8Array) => boolean
 }
 
 export interface BookDeps extends OutboxDeps {
@@ -114,6 +116,11 @@ export class Book {
 
   nowMs(): number {
     return this.elapsed.nowMs()
+  }
+
+  /** Whether messages wait for the owner: they were accepted for another key of their contact. */
+  isHeld({ kind, fingerprint, lane }: Entry): boolean {
+    return kind === 'run' && this.deps.mayGoTo?.(lane.contact, fingerprint) === false
   }
 
   contactOf(contact: string): ContactLanes {

@@ -4,10 +4,10 @@ import type { Timer } from '../../actor/clock.ts'
 import { DaemonError } from '../../errors.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import { PeerFault } from '../../peer/fault.ts'
-import type { Accepted, AcceptRequest, MessageFacts, OutboxApi } from '../outbox-api.ts'
+import type { Accepted, AcceptRequest, HeldMessages, MessageFacts, OutboxApi } from '../outbox-api.ts'
 import type { DurableSending, LaneMark, OutgoingAttachment, OutgoingSession, Receipt } from '../port.ts'
 import { accept } from './accepting.ts'
-import { factsById, placesById, queueOf, statesById } from './answers.ts'
+import { factsById, heldOf, placesById, queueOf, statesById } from './answers.ts'
 import { Attachment } from './attachment.ts'
 import type { Book, OutboxDeps, Untold } from './book.ts'
 import type { ContactLanes } from './contact-lanes.ts'
@@ -128,6 +128,31 @@ export class Outbox implements OutboxApi, DurableSending {
     await this.#run(() => {
       const { book, removing } = this.#assertLive()
       return removing.cancel(placesById(book, id, count))
+    })
+  }
+
+  /** What a contact's key is has changed, or what may go to it. */
+  keyChanged(name: string): void {
+    this.#run(() => this.#live?.book.contacts.get(name)?.attachment?.refreshAll())
+  }
+
+  held(name: string): HeldMessages {
+    return this.#run(() => {
+      const live = this.#live
+      const contact = live?.book.contacts.get(name)
+      const entries = live === undefined || contact === undefined ? [] : heldOf(live.book, contact)
+      return {
+        messages: entries.reduce((sum, { count }) => sum + count, 0),
+        fingerprints: [...new Set(entries.map(({ fingerprint }) => fingerprint))]
+      }
+    })
+  }
+
+  async cancelHeld(name: string): Promise<void> {
+    await this.#run(() => {
+      const { book, removing } = this.#assertLive()
+      const contact = book.contacts.get(name)
+      return contact === undefined ? undefined : removing.cancelHeld(heldOf(book, contact))
     })
   }
 

@@ -55,6 +55,25 @@ export class Removing {
     return book.commit.synced()
   }
 
+  /**
+   * Takes back messages that wait for the owner. Of those that were on a wire nobody knows what became of them: they expire.
+   *
+   * @param entries - runs, synced
+   */
+  cancelHeld(entries: readonly Entry[]): Promise<void> {
+    const isSent = ({ lane, first, maybeDuplicate }: Entry) => first <= lane.sentThrough || maybeDuplicate
+    const sent = entries.filter(isSent)
+    for (const entry of sent) {
+      // Whatever another daemon says of it is no word of the one that may have it.
+      entry.maybeDuplicate = true
+      this.#book.expiry.remove(entry)
+      this.#expire(entry)
+    }
+    if (sent.length > 0) this.#afterwards(sent, new Set(sent.map(({ lane }) => lane)))
+    const waiting = entries.filter(entry => !isSent(entry) && !sent.includes(entry))
+    return this.cancel(waiting.map(({ lane, first, last }) => ({ lane, from: first, to: last })))
+  }
+
   /** Makes everything whose time is over expire, but not while the clock is in doubt. */
   expire(): void {
     const book = this.#book

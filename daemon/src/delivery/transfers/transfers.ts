@@ -357,11 +357,11 @@ export class Transfers implements TransfersApi {
     const { self, limits, clock, randomBytes, directory } = this.#deps
     const contact = directory.byContact(id)
     if (contact === undefined) throw new DaemonError('NO_SUCH_PEER', 'the contact was removed')
-    const { card } = contact
+    const { card, publicKey, fingerprint } = contact
     const peer = {
       id: card.id,
-      publicKey: card.publicKey,
-      fingerprint: card.fingerprint,
+      publicKey,
+      fingerprint,
       nodeId: card.nodeId,
       cardSerial: card.serial
     }

@@ -12,6 +12,7 @@ import { eventsFetch } from './events-fetch.ts'
 import { eventsSubscribe } from './events-subscribe.ts'
 import { eventsUnsubscribe } from './events-unsubscribe.ts'
 import { identityCard } from './identity-card.ts'
+import { identityRotate } from './identity-rotate.ts'
 import { identityShow } from './identity-show.ts'
 import { keysRotateStore } from './keys-rotate-store.ts'
 import { keysShow } from './keys-show.ts'
@@ -32,12 +33,14 @@ import { nodeWhy } from './node-why.ts'
 import { pairingAccept } from './pairing-accept.ts'
 import { pairingCancel } from './pairing-cancel.ts'
 import { pairingInvite } from './pairing-invite.ts'
+import { peersAcceptKey } from './peers-accept-key.ts'
 import { peersAdd } from './peers-add.ts'
 import { peersBlock } from './peers-block.ts'
 import { peersGet } from './peers-get.ts'
 import { peersList } from './peers-list.ts'
 import { peersRemove } from './peers-remove.ts'
 import { peersRename } from './peers-rename.ts'
+import { peersTrust } from './peers-trust.ts'
 import { peersUpdate } from './peers-update.ts'
 import { requestsCancel } from './requests-cancel.ts'
 import { requestsRespond } from './requests-respond.ts'
@@ -79,6 +82,7 @@ export const METHODS: readonly Method[] = [
   eventsSubscribe,
   eventsUnsubscribe,
   identityCard,
+  identityRotate,
   identityShow,
   keysRotateStore,
   keysShow,
@@ -99,12 +103,14 @@ export const METHODS: readonly Method[] = [
   pairingAccept,
   pairingCancel,
   pairingInvite,
+  peersAcceptKey,
   peersAdd,
   peersBlock,
   peersGet,
   peersList,
   peersRemove,
   peersRename,
+  peersTrust,
   peersUpdate,
   requestsCancel,
   requestsRespond,

@@ -20,7 +20,7 @@ export class DirectoryContacts implements PairingContacts {
     const known = this.#directory.byNodeId(card.nodeId)
     if (renew !== undefined) return this.#prepareChange(renew, card, 'renew')
     // A pending one is left over from a pairing that nobody finished: this is another.
-    if (known !== undefined && known.trust !== 'pending' && sameBytes(known.card.fingerprint, card.fingerprint)) {
+    if (known !== undefined && known.trust !== 'pending' && sameBytes(known.fingerprint, card.fingerprint)) {
       return this.#prepareChange(known.contact, card, 'verify')
     }
     return this.#prepareNew(card, name, known?.trust === 'pending' ? known : undefined)

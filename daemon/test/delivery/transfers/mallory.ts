@@ -79,7 +79,7 @@ export class Mallory {
     }
     const self = {
       ...{ id: own.id, privateKey: own.identityKey(), publicKeyBytes: own.publicKeyBytes, nodeId: own.nodeId },
-      ...{ fingerprint: own.fingerprint, bootId: new Uint8Array(16), cardSerial: () => 1 },
+      ...{ fingerprint: own.fingerprint, bootId: new Uint8Array(16), cardSerial: () => 1, chain: () => [] },
       cardBytes: () => this.#card.bytes
     }
     const peer = {

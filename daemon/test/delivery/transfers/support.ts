@@ -159,7 +159,7 @@ export class TransferHouse {
     const self: Self = {
       ...{ id: keyring.id, privateKey: keyring.identityKey(), publicKeyBytes: keyring.publicKeyBytes },
       ...{ fingerprint: keyring.fingerprint, nodeId: keyring.nodeId, bootId: randomBytes(16) },
-      ...{ cardSerial: () => card.serial, cardBytes: () => card.bytes }
+      ...{ cardSerial: () => card.serial, cardBytes: () => card.bytes, chain: () => [] }
     }
     const note = (fields: object) => this.failures.push(fields)
     const transfers = new Transfers({
