@@ -50,6 +50,13 @@ export class Town {
     return house
   }
 
+  /** A second daemon with the keys that another one has now, at an address of its own: of a thief, or from a backup. */
+  copyOf(house: House): House {
+    const copy = new House(this, house.name, this.houses.length, house.config, house.keyring)
+    this.houses.push(copy)
+    return copy
+  }
+
   /** Two daemons that have each other's cards, in session. */
   async pair(input: ConfigInput = {}): Promise<[House, House]> {
     const alice = await this.house('alice', input)
@@ -135,6 +142,8 @@ export class House {
   readonly name: string
   readonly keys: KeyringHolder
   #card: Card | undefined
+  #said: Card | undefined
+  #shown: readonly Uint8Array[] | undefined
   readonly counters = new Counters()
   readonly events: EventBody[] = []
   readonly refusals: Refusal[] = []
@@ -159,11 +168,11 @@ export class House {
   #boots = 0
   running: Running | undefined
 
-  constructor(town: Town, name: string, index: number, config: Config) {
+  constructor(town: Town, name: string, index: number, config: Config, keyring: Keyring = identityNamed(name)) {
     this.#town = town
     this.name = name
     this.config = config
-    this.keys = heldInMemory(identityNamed(name))
+    this.keys = heldInMemory(keyring)
     this.address = `/ip4/127.0.0.1/tcp/${7_000 + index}`
   }
 
@@ -204,10 +213,21 @@ export class House {
     return makeCard(this.keyring, { addresses: [this.address], serial, time: 1_000 })
   }
 
+  /** From now on its preludes show these statements. */
+  shows(statements: readonly Uint8Array[]): void {
+    this.#shown = statements
+  }
+
+  /** From now on it sends this card instead of its own, and does so at once. */
+  says(card: Card | undefined): void {
+    this.#said = card
+    if (card !== undefined) this.running?.actor.tell({ type: 'own-card' }, 'control')
+  }
+
   /** Another Themis key, as the node does it. */
   async rotate(): Promise<void> {
     const { clock, seed } = this.#town
-    const randomBytes = seededRandomBytes(`rotation ${this.keyring.chain.length} ${this.name} ${seed}`)
+    const randomBytes = seededRandomBytes(`rotation ${this.keyring.chain.length} ${this.address} ${seed}`)
     await rotateIdentity({ keys: this.keys, clock, randomBytes })
     this.#card = this.card((this.#card?.serial ?? 1) + 1)
     for (const type of ['own-card', 'own-key'] as const) this.running?.actor.tell({ type }, 'control')
@@ -324,11 +344,11 @@ export class House {
             get fingerprint() {
               return keys.current.fingerprint
             },
-            chain: () => keys.current.chain,
+            chain: () => this.#shown ?? keys.current.chain,
             nodeId: this.keyring.nodeId,
             bootId: randomBytes(16),
             cardSerial: () => card().serial,
-            cardBytes: () => card().bytes
+            cardBytes: () => (this.#said ?? card()).bytes
           }
         })
         return manager

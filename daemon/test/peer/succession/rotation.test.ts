@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type House, Town } from './town.ts'
+import { type House, Town } from '../town.ts'
 
 const key = (house: House) => Buffer.from(house.keyring.fingerprint).toString('hex')
 
