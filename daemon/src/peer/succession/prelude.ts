@@ -112,8 +112,9 @@ export class SuccessionPreludes {
 
   #encode(after: number): Uint8Array {
     const { own, held } = this.#options
-    // Of a longer chain only its end can be shown.
-    const statements = own.slice(Math.max(after, own.length - CHAIN_LENGTH_MAX))
+    // Who holds more than there is here is shown all there is, and sees why it cannot go on. Of a longer chain only the end can be shown.
+    const from = after > own.length ? 0 : after
+    const statements = own.slice(Math.max(from, own.length - CHAIN_LENGTH_MAX))
     return encodePrelude({ held: heldSerial(held), statements })
   }
 }

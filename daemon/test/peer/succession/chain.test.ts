@@ -164,6 +164,8 @@ describe('preludes', () => {
     expect(decodePrelude(ours.opening()).statements).toEqual(chain.slice(4))
     ours.read(encodePrelude({ held: 2, statements: [] }))
     expect(decodePrelude(ours.answer()).statements).toEqual(chain.slice(2))
+    ours.read(encodePrelude({ held: 9, statements: [] }))
+    expect(decodePrelude(ours.answer()).statements).toEqual(chain)
     ours.read(encodePrelude({ held: undefined, statements: [] }))
     expect(decodePrelude(ours.answer()).statements).toEqual(chain)
   })
