@@ -41,6 +41,8 @@ export class Consumer {
   isReadingOnDisk = false
   /** Acks that are on their way to the disk. */
   unsyncedCount = 0
+  /** One of them did not get there, as far as is known: the cursor may be ahead of the disk's. */
+  hasLostAck = false
   #given: Given[] = []
   #unackedCount = 0
   #unackedBytes = 0
@@ -84,6 +86,7 @@ export class Consumer {
     this.cursor = record.cursor
     this.#gaveTo(record.givenEnd)
     this.isReadingOnDisk = record.isReading
+    this.hasLostAck = false
     this.rewind()
   }
 

@@ -325,15 +325,19 @@ export class Inbox implements Receiving, DurableReceiving {
       if (this.#isLost) this.#assertWritable()
       return consumer.unsyncedCount > 0 ? this.#parts.commit.synced() : undefined
     }
-    if (this.#isLost && this.#parts.core.hasDurable(consumer, index)) this.#assertWritable()
+    if (this.#isLost && (consumer.hasLostAck || this.#parts.core.hasDurable(consumer, index))) this.#assertWritable()
     const isDurable = this.#parts.core.ack(consumer, index, refusal)
     this.#parts.consumers.write(consumer)
     if (!isDurable && consumer.unsyncedCount === 0) return undefined
     consumer.unsyncedCount++
-    const settled = () => {
+    const synced = () => {
       consumer.unsyncedCount--
     }
-    this.#parts.commit.afterwards(settled, settled)
+    const failed = () => {
+      consumer.unsyncedCount--
+      consumer.hasLostAck = true
+    }
+    this.#parts.commit.afterwards(synced, failed)
     return this.#parts.commit.synced()
   }
 

@@ -226,6 +226,22 @@ describe('an ack', () => {
     expect(host.inbox.stats().messages).toBe(0)
   })
 
+  it('of what is not durable does not answer for one of something durable that was lost with the store', async () => {
+    const host = await Host.start()
+    await subscribe(host.inbox)
+    host.session().run(1, 1)
+    const origin = { contact: 'bob', from: 'bob@host', fromName: () => 'bob', channel: 'chat', idPrefix: 'e.1.' }
+    const lane = host.inbox.openLane({ ...origin, grant: () => undefined })
+    await host.settle()
+    lane.deliver(1, 5, [new Uint8Array(1)])
+    const lost = host.inbox.ack('app', 1)
+    host.inbox.storeLost()
+    await expect(lost).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await expect(host.inbox.ack('app', 2)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await host.inbox.reload()
+    expect(host.inbox.consumer('app').cursor).toBe(0)
+  })
+
   it('of what was never given is refused', async () => {
     const host = await Host.start()
     await subscribe(host.inbox, { creditMessages: 2 })
