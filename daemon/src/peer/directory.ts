@@ -15,14 +15,13 @@ import {
   contactOf,
   decodeContact,
   encodeContact,
-  isFormerKey,
   type KeyChange,
   makeContactId,
   trustOf,
   type Verification
 } from './contact.ts'
 import { DirectoryIndex, type OwnIdentity } from './directory-index.ts'
-import { CHAIN_LENGTH_MAX } from './succession/chain.ts'
+import { decidedContact, followed, forkSerialAfter, isOfAnotherKey, withCardKey } from './succession/decisions.ts'
 
 export interface DirectoryDeps {
   readonly own: OwnIdentity
@@ -393,18 +392,12 @@ export class Directory {
   }
 
   #decided(before: Contact, change: KeyChange, fingerprint: Uint8Array): Contact {
-    const settled = { ...before, forkSerial: forkSerialAfter(before) }
-    const known = { trust: 'known', verified: null, change: null } as const
-    if (sameBytes(fingerprint, before.fingerprint)) return { ...settled, ...known }
-    const { card, statements } = change
-    const after = card === null ? statedAfter(settled, statements, change.reason) : withCardKey(settled, card)
-    if (!sameBytes(fingerprint, contactOf(after).fingerprint))
-      throw new DaemonError('KEY_NOT_OFFERED', `${before.name} has not shown that key.`)
-    if (card === null) this.#assertOfNobodyElse(before, statements)
-    else this.#index.assertRenewable(before.contact, card, this.#deps.own)
-    if (change.reason !== 'succession') return { ...after, ...known }
-    const next = followed(before, statements, this.#deps.clock.wallMs())
-    return { ...next, trust: next.verified === null ? 'known' : 'verified', change: null }
+    const decided = decidedContact(before, change, fingerprint, this.#deps.clock.wallMs())
+    if (decided === undefined) throw new DaemonError('KEY_NOT_OFFERED', `${before.name} has not shown that key.`)
+    if (sameBytes(fingerprint, before.fingerprint)) return decided
+    if (change.card === null) this.#assertOfNobodyElse(before, change.statements)
+    else this.#index.assertRenewable(before.contact, change.card, this.#deps.own)
+    return decided
   }
 
   /** A key is one contact's for ever. */
@@ -480,43 +473,6 @@ export class Directory {
     this.#lastChange = done.catch(() => undefined)
     return done
   }
-}
-
-/** A card of the contact's own node, with a key that nothing held leads to. */
-function isOfAnotherKey(card: Card, held: Contact): boolean {
-  return (
-    card.nodeId === held.card.nodeId &&
-    !sameBytes(card.fingerprint, held.fingerprint) &&
-    !isFormerKey(held, card.fingerprint)
-  )
-}
-
-function withCardKey(before: Contact, card: Card): Contact {
-  return { ...before, card, publicKeyBytes: card.publicKeyBytes, chain: [], forkSerial: 0, sendsFor: [] }
-}
-
-function followed(before: Contact, links: readonly Succession[], at: number): Contact {
-  const from = before.fingerprint
-  const verified = before.verified === null ? null : { ...before.verified, inherited: { at, from } }
-  return { ...withChain(before, [...before.chain, ...links]), verified }
-}
-
-/** The contact at the end of the statements that were shown: after the held key, or in the place of what was followed. */
-function statedAfter(before: Contact, statements: readonly Succession[], reason: KeyChange['reason']): Contact {
-  if (reason === 'succession') return withChain(before, [...before.chain, ...statements])
-  const [replaced, ...shown] = statements
-  const common = before.chain.filter(({ serial }) => replaced !== undefined && serial < replaced.serial)
-  return withChain(before, [...common, ...shown])
-}
-
-function withChain(before: Contact, chain: readonly Succession[]): Contact {
-  const publicKeyBytes = chain.at(-1)?.newKeyBytes ?? before.publicKeyBytes
-  return { ...before, publicKeyBytes, chain: chain.slice(-CHAIN_LENGTH_MAX) }
-}
-
-/** Forks up to where the one that is being decided on begins. */
-function forkSerialAfter({ forkSerial, change }: Contact): number {
-  return change?.reason === 'fork' ? Math.max(forkSerial, change.statements[0]?.serial ?? 0) : forkSerial
 }
 
 async function loadIndex(store: Store, sealer: Sealer): Promise<DirectoryIndex> {

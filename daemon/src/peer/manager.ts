@@ -14,7 +14,7 @@ import type { Log } from '../observe/log-port.ts'
 import type { RandomBytes } from '../random.ts'
 import type { ByteStream, NodeId, Transport } from '../transport/port.ts'
 import { CardLearner } from './card-learner.ts'
-import { type Contact, offeredFingerprint, trustOf } from './contact.ts'
+import { type Contact, trustOf } from './contact.ts'
 import type { Directory, DirectoryChange } from './directory.ts'
 import type { ExchangePorts } from './exchange.ts'
 import { isChannel } from './incoming.ts'
@@ -23,6 +23,7 @@ import type { Self } from './self.ts'
 import { PeerSession } from './session.ts'
 import { SessionCounts } from './session-counts.ts'
 import type { SessionLimits, SessionMessage, SuccessionPort } from './session-port.ts'
+import { changeText, trustDetails } from './trust-text.ts'
 
 export interface PeerLimits extends SessionLimits {
   readonly sessionCountMax: number
@@ -530,32 +531,6 @@ export class PeerManager implements Behaviour<ManagerMessage>, PeersApi {
 
 function isAnother(before: Contact, { card, fingerprint }: Contact): boolean {
   return before.card.nodeId !== card.nodeId || !sameBytes(before.fingerprint, fingerprint)
-}
-
-/** How a contact came to be verified, and what is to be decided on its key. */
-function trustDetails({ trust, verified, change }: Contact): Pick<PeerInfo, 'verified' | 'offered'> {
-  const inherited = verified?.inherited
-  return {
-    ...(verified === null || trust !== 'verified'
-      ? {}
-      : {
-          verified: {
-            ...{ how: verified.how, at: verified.at },
-            ...(inherited ? { inherited: { at: inherited.at, from: hexOf(inherited.from) } } : {})
-          }
-        }),
-    ...(change === null
-      ? {}
-      : { offered: { reason: change.reason, at: change.at, fingerprint: hexOf(offeredFingerprint(change)) } })
-  }
-}
-
-/** What is to be decided on a contact's key, in words. */
-function changeText({ name, change, fingerprint }: Contact): string {
-  if (change === null) return `${name} has the key ${hexOf(fingerprint)}`
-  const offered = hexOf(offeredFingerprint(change))
-  if (change.reason === 'fork') return `a key of ${name} has two successors: ${hexOf(fingerprint)} and ${offered}`
-  return `${name} shows the key ${offered}, and the one that is known is ${hexOf(fingerprint)}`
 }
 
 function bytesOf(fingerprint: string): Uint8Array {
